@@ -1,0 +1,46 @@
+# make serve   set everything up, train the default model if there is none, and serve it on port 3000
+# make test    set everything up and run the tests
+# make check   formatting, lint and types
+# make train   train anew, evaluate and register; make bento builds the Bento
+# make lock    pin anew the versions that CI runs with
+
+PYTHON ?= python3
+BIN := .venv/bin
+export BENTOML_DO_NOT_TRACK = true
+
+.PHONY: serve test check train bento lock clean
+
+serve: .venv/ready
+	@$(BIN)/python -m models promoted > /dev/null 2>&1 || $(BIN)/python -m training
+	$(BIN)/bentoml serve . --port 3000
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy data models eval training serving bench tests
+
+train: .venv/ready
+	$(BIN)/python -m training
+
+bento: .venv/ready
+	$(BIN)/bentoml build
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --editable '.[dev]'
+	( echo '# The versions that CI runs with. `make lock` writes this file anew.'; \
+	  .venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' ) > constraints.txt
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv runs reports build *.egg-info

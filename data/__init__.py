@@ -1,0 +1,1 @@
+"""Codebook, corpus, and all that reads, checks and splits labelled text."""

@@ -1,0 +1,104 @@
+"""Look after the corpus.
+
+python -m data validate | stats | leakage   [PATH ...]
+"""
+
+import argparse
+import csv
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.codebook import Codebook, CodebookError, load_codebook
+from data.near_duplicates import near_duplicates
+from data.records import CorpusError, Record, read_records
+from data.splits import SPLITS
+
+CORPUS = Path(__file__).parent / "corpus"
+SCENARIOS = CORPUS / "extension" / "scenarios.csv"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command. 0: fine; 1: the corpus has problems; 2: it could not be read."""
+    parser = argparse.ArgumentParser(prog="python -m data", description="The corpus.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("validate", "check every record and list every problem"),
+        ("stats", "count what the corpus holds"),
+        ("leakage", "find near-duplicates that stand in different splits"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("paths", nargs="*", type=Path, default=[CORPUS])
+    args = parser.parse_args(argv)
+    try:
+        codebook = load_codebook()
+        records = read_records(args.paths, codebook)
+    except CorpusError as error:
+        print(f"{error}\n{len(error.problems)} problems", file=sys.stderr)
+        return 1
+    except (CodebookError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    match args.command:
+        case "stats":
+            print_stats(records, codebook)
+        case "leakage":
+            return print_leakage(records)
+        case "validate":
+            print(f"{len(records):,} records, no problem")
+    return 0
+
+
+def print_stats(records: Sequence[Record], codebook: Codebook) -> None:
+    """Counts by label, split, kind and genre, and the coverage of the authored scenarios."""
+    documents = {r.document_id for r in records if r.start is not None}
+    print(f"{len(records):,} passages, {len(documents)} whole documents")
+    print("\nlabel            total   " + "".join(f"{split:>12}" for split in SPLITS))
+    rows = {key: [bool(value) for value in column] for key, column in _columns(records, codebook)}
+    rows["no frame"] = [not r.frames for r in records]
+    for key, column in rows.items():
+        of_split = Counter(
+            r.effective_split for r, here in zip(records, column, strict=True) if here
+        )
+        print(f"{key:<16} {sum(column):>5}   " + "".join(f"{of_split[s]:>12}" for s in SPLITS))
+    for title, counter in (
+        ("kind", Counter(r.kind for r in records)),
+        ("genre", Counter(r.genre for r in records)),
+        ("decade", Counter(r.date[:3] + "0s" for r in records if r.date)),
+    ):
+        print(f"\n{title}: " + ", ".join(f"{k} {n:,}" for k, n in counter.most_common()))
+    if SCENARIOS.is_file():
+        with SCENARIOS.open(encoding="utf-8", newline="") as file:
+            scenarios = list(csv.DictReader(file))
+        countries = {c for row in scenarios for c in row["countries"].split()}
+        disputes = {row["dispute"] for row in scenarios}
+        print(
+            f"\nauthored: {len(scenarios)} scenarios and documents, {len(disputes)} disputes "
+            f"and topics, {len(countries)} countries"
+        )
+
+
+def _columns(records: Sequence[Record], codebook: Codebook) -> list[tuple[str, tuple[float, ...]]]:
+    hot = [record.multi_hot(codebook) for record in records]
+    return list(zip(codebook.keys, zip(*hot, strict=True), strict=True))
+
+
+def print_leakage(records: Sequence[Record]) -> int:
+    """List near-duplicates across splits; 1 if there are any."""
+    pairs = [
+        pair
+        for pair in near_duplicates(records)
+        if pair.first.effective_split != pair.second.effective_split
+    ]
+    for pair in pairs:
+        print(
+            f"{pair.similarity:.2f}  {pair.first.id} ({pair.first.effective_split})  "
+            f"{pair.second.id} ({pair.second.effective_split})"
+        )
+    print(f"{len(pairs)} near-duplicates across splits")
+    return 1 if pairs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

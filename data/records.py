@@ -1,0 +1,216 @@
+"""Corpus records: one labelled passage a line of JSON, checked field by field."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+
+from data.codebook import Codebook
+from data.splits import Split, assign_split
+
+Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class Problem(NamedTuple):
+    """What is wrong with one record: where it stands, which field, and why."""
+
+    file: Path
+    line: int
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.field}: {self.reason}"
+
+
+class CorpusError(ValueError):
+    """Some records break the schema; `problems` holds every one of them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, problems)))
+
+
+class Record(BaseModel):
+    """A labelled passage.
+
+    `start` and `end` are Unicode code points into the document, a text file beside the record's
+    own file; a passage that belongs to no whole document has neither, and its `document` names
+    the scenario it was written for. Each voice of the codebook is a further, required Boolean
+    field (see `record_model`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: Name
+    document: Name = ""
+    start: Annotated[int, Field(ge=0)] | None = None
+    end: Annotated[int, Field(ge=1)] | None = None
+    text: Name
+    frames: list[str]
+    source: str = ""
+    genre: str = ""
+    date: Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d\d(-\d\d)?)?$")] | None = None
+    lang: str = "en"
+    annotator: str = ""
+    annotators: int | None = None
+    split: Split | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _offsets_fit(self) -> Self:
+        if (self.start is None) != (self.end is None):
+            raise ValueError("give both start and end, or neither")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"end ({self.end}) must be greater than start ({self.start})")
+        if len(set(self.frames)) != len(self.frames):
+            raise ValueError("a frame is listed twice")
+        return self
+
+    @property
+    def document_id(self) -> str:
+        """The document or scenario, or the record itself where it stands alone."""
+        return self.document or self.id
+
+    @property
+    def kind(self) -> Literal["authored", "published"]:
+        """Whether the project's writers wrote the passage, or somebody else published it."""
+        return "authored" if self.source == "authored" else "published"
+
+    @property
+    def effective_split(self) -> Split:
+        """The record's split: its own, or the one that its document hashes to."""
+        return self.split or assign_split(self.document_id)
+
+    def voice(self, key: str) -> bool:
+        """Whether the passage speaks in this voice of the codebook."""
+        return bool(getattr(self, key))
+
+    def multi_hot(self, codebook: Codebook) -> list[float]:
+        """1.0 for each label present, in the codebook's order."""
+        return [
+            float(key in self.frames if key in codebook.frames else self.voice(key))
+            for key in codebook.keys
+        ]
+
+
+def record_model(codebook: Codebook) -> type[Record]:
+    """`Record` with this codebook's frames as the only ones allowed and its voices as fields."""
+
+    def known(frame: str) -> str:
+        if frame not in codebook.frames:
+            raise ValueError(f"{frame!r} is no frame; there are {', '.join(codebook.frames)}")
+        return frame
+
+    frames: Any = list[Annotated[str, AfterValidator(known)]]
+    voices: dict[str, Any] = dict.fromkeys(codebook.voices, (bool, ...))
+    return create_model("Record", __base__=Record, frames=(frames, ...), **voices)
+
+
+def corpus_files(paths: Iterable[Path]) -> list[Path]:
+    """The JSON Lines files among the paths, folders searched through, in a stable order.
+
+    Raises `FileNotFoundError` naming the path that holds none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
+        if not files or not all(file.is_file() for file in files):
+            raise FileNotFoundError(
+                f"{path}: no corpus here; give a .jsonl file or a folder of them"
+            )
+        found += files
+    return found
+
+
+def read_records(paths: Iterable[Path], codebook: Codebook) -> list[Record]:
+    """Read every record of the files and folders.
+
+    Raises `CorpusError` with all problems of all files, not the first alone.
+    """
+    model = record_model(codebook)
+    records: list[Record] = []
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
+    splits: dict[str, Split] = {}
+    documents: dict[Path, str | None] = {}
+    for file in corpus_files(paths):
+        for number, line in _lines(file, problems):
+            try:
+                record = model.model_validate_json(line)
+            except ValidationError as error:
+                problems += [
+                    Problem(
+                        file,
+                        number,
+                        ".".join(map(str, e["loc"])) or "record",
+                        e["msg"].removeprefix("Value error, "),
+                    )
+                    for e in error.errors(include_url=False, include_input=False)
+                ]
+                continue
+            records.append(record)
+            if record.id in seen:
+                reason = f"{record.id!r} is also at {seen[record.id]}"
+                problems.append(Problem(file, number, "id", reason))
+            seen.setdefault(record.id, f"{file}:{number}")
+            split = splits.setdefault(record.document_id, record.effective_split)
+            if record.effective_split != split:
+                reason = (
+                    f"{record.effective_split!r}, but other passages of this document: {split!r}"
+                )
+                problems.append(Problem(file, number, "split", reason))
+            if record.start is not None:
+                reason = _offset_problem(record, file, documents)
+                if reason:
+                    problems.append(Problem(file, number, "start", reason))
+    if problems:
+        raise CorpusError(sorted(problems))
+    return records
+
+
+def _lines(file: Path, problems: list[Problem]) -> list[tuple[int, str]]:
+    """The file's lines with their numbers; blank lines are left out."""
+    lines = []
+    for number, raw in enumerate(file.read_bytes().split(b"\n"), 1):
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            problems.append(Problem(file, number, "record", f"not valid UTF-8 ({error.reason})"))
+            continue
+        if line.strip():
+            lines.append((number, line))
+    return lines
+
+
+def _offset_problem(record: Record, file: Path, documents: dict[Path, str | None]) -> str:
+    path = file.parent / record.document
+    if path not in documents:
+        documents[path] = document_text(path) if path.is_file() else None
+    text = documents[path]
+    if text is None:
+        return f"the document {record.document!r} is not a file beside this one"
+    if text[record.start : record.end] != record.text:
+        return f"document[{record.start}:{record.end}] is not the passage's text"
+    return ""
+
+
+def document_text(path: Path) -> str:
+    """A document's text exactly as stored; offsets count its line endings as they are."""
+    return path.read_bytes().decode("utf-8")
+
+
+def canonical_json(record: Record) -> str:
+    """One line of JSON that equal records share, whatever their file's layout."""
+    return json.dumps(record.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)

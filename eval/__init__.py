@@ -1,0 +1,1 @@
+"""Bundle and corpus in, report out."""

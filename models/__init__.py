@@ -1,0 +1,1 @@
+"""The classifier itself: base encoder, bundle, calibration, scoring engine, documents, registry."""

@@ -1,0 +1,66 @@
+"""The classifier: documents in, calibrated scores out. The one scoring path of the project."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.passages import Span, split_passages
+from models.bundle import Framing, read_framing
+from models.calibration import Scores, scores
+from models.engine import Engine
+
+DOCUMENT_RULE = "max"
+"""A document's score for a label is the highest score of any of its passages."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A document's passages and their scores, in the codebook's order of labels."""
+
+    passages: list[Span]
+    passage_scores: Scores  # (passages, labels)
+    document_scores: Scores  # (labels,); 0.0 where the document has no passage
+
+
+class Classifier:
+    """A bundle, ready to score."""
+
+    def __init__(self, framing: Framing, engine: Engine) -> None:
+        self.framing = framing
+        self._engine = engine
+        self._slopes = np.array([c.slope for c in framing.calibration])
+        self._intercepts = np.array([c.intercept for c in framing.calibration])
+        self.thresholds: Scores = np.array([c.threshold for c in framing.calibration])
+
+    @classmethod
+    def load(cls, bundle: Path) -> "Classifier":
+        """Load a bundle folder. Raises `models.bundle.BundleError`."""
+        framing = read_framing(bundle)
+        return cls(framing, Engine(bundle, framing.max_tokens))
+
+    def score_passages(self, texts: Sequence[str]) -> Scores:
+        """Calibrated scores of shape (texts, labels); each text is one passage."""
+        return scores(self._engine.logits(texts), self._slopes, self._intercepts)
+
+    def predict(self, documents: Sequence[str]) -> list[Prediction]:
+        """Split each document into passages and score them, all documents in one go."""
+        spans = [split_passages(text, self.framing.codebook.language) for text in documents]
+        texts = [
+            text[span.start : span.end]
+            for text, of_document in zip(documents, spans, strict=True)
+            for span in of_document
+        ]
+        rows = iter(self.score_passages(texts))
+        predictions = []
+        for of_document in spans:
+            block = np.array([next(rows) for _ in of_document]).reshape(-1, len(self.thresholds))
+            predictions.append(Prediction(of_document, block, document_scores(block)))
+        return predictions
+
+
+def document_scores(passage_scores: Scores) -> Scores:
+    """Scores of a document, shape (labels,), from its passages', shape (passages, labels)."""
+    highest: Scores = passage_scores.max(axis=0, initial=0.0)
+    return highest

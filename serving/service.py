@@ -1,0 +1,50 @@
+"""The BentoML service: `bentoml serve` in the repository, or a Bento anywhere.
+
+In a built Bento the model is the one pinned at build time; otherwise it is the promoted one.
+"""
+
+import sys
+from pathlib import Path
+
+import bentoml
+import yaml
+
+from models import registry
+from models.bundle import BundleError
+from models.classifier import Classifier
+from serving.app import create_app
+
+BENTO_FILE = Path(__file__).parents[2] / "bento.yaml"
+"""Beside the `src` folder of a built Bento; there is none in the repository."""
+
+
+def served_version() -> str:
+    """The version to serve. Exits with a sentence on standard error if there is none."""
+    if BENTO_FILE.is_file():
+        bento = yaml.safe_load(BENTO_FILE.read_text(encoding="utf-8"))
+        (model,) = (model for service in bento["services"] for model in service["models"])
+        return str(bentoml.Tag.from_str(model["tag"]).version)
+    try:
+        return registry.promoted()
+    except registry.RegistryError as error:
+        sys.exit(str(error))
+
+
+VERSION = served_version()
+app = create_app()
+
+
+@bentoml.service(name=registry.NAME, workers=1, traffic={"timeout": 60})
+@bentoml.asgi_app(app)
+class Framescope:
+    """Which propaganda frames a text carries, where, and in whose voice."""
+
+    bundle = bentoml.models.BentoModel(f"{registry.NAME}:{VERSION}")
+
+    def __init__(self) -> None:
+        try:
+            app.state.classifier = Classifier.load(Path(self.bundle.path))
+        except BundleError as error:
+            sys.exit(str(error))
+        app.state.version = VERSION
+        app.state.classifier.predict(["The first text compiles the network."])

@@ -1,0 +1,54 @@
+"""A model small enough for a test: real code all through, only the encoder is tiny and untrained.
+
+python -m tests.small_model     # train one and promote it in the registry of $BENTOML_HOME
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from tokenizers import BertWordPieceTokenizer
+from transformers import BertConfig, BertModel, BertTokenizer
+
+from training.__main__ import main as train
+
+ROOT = Path(__file__).parents[1]
+CORPUS = (ROOT / "data/corpus/seed", ROOT / "data/corpus/extension/africa.jsonl")
+
+
+def tiny_encoder(folder: Path) -> Path:
+    """Write a two-layer BERT with random weights and a vocabulary of the seed documents."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = BertWordPieceTokenizer(lowercase=True)
+    texts = [path.read_text(encoding="utf-8") for path in sorted(CORPUS[0].glob("*.txt"))]
+    words.train_from_iterator(texts, vocab_size=1_500, show_progress=False)
+    words.save_model(str(folder))
+    tokenizer = BertTokenizer(str(folder / "vocab.txt"), model_max_length=128)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=128,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def arguments(encoder: Path, run: Path, *more: str) -> list[str]:
+    """The command line of a small training run."""
+    corpus = [str(path) for path in CORPUS]
+    return [
+        *("--corpus", *corpus, "--run", str(run), "--base_encoder", str(encoder)),
+        *("--epochs", "3", "--max_tokens", "96", "--learning_rate", "2e-3", *more),
+    ]
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = tiny_encoder(Path(folder) / "encoder")
+        sys.exit(train(arguments(encoder, Path(folder) / "run")))

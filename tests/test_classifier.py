@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+import models.network  # noqa: F401 - registers the network with transformers
+from models.base_encoder import EMBEDDED, BaseEncoderError, locate
+from models.bundle import BundleError, read_framing
+from models.classifier import Classifier
+from models.engine import Engine, batches
+from tests.small_model import CORPUS
+
+TEXTS = [path.read_text(encoding="utf-8") for path in sorted(CORPUS[0].glob("*.txt"))]
+
+
+@given(st.lists(st.integers(1, 600), max_size=80), st.integers(1, 4096))
+def test_batches_hold_every_text_once_within_the_budget(lengths: list[int], budget: int) -> None:
+    made = list(batches(lengths, budget))
+    assert sorted(i for batch in made for i in batch) == list(range(len(lengths)))
+    for batch in made:
+        padded = len(batch) * max(lengths[i] for i in batch)
+        assert padded <= budget or len(batch) == 1
+
+
+def test_transformers_loads_the_bundle_and_gives_the_same_logits(
+    bundle: Path, classifier: Classifier
+) -> None:
+    network = AutoModelForSequenceClassification.from_pretrained(bundle, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(bundle)
+    max_tokens = classifier.framing.max_tokens
+    texts = [text[:300] for text in TEXTS]
+    encoded = tokenizer(
+        texts, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt"
+    )
+    with torch.inference_mode():
+        expected = network.eval()(encoded["input_ids"], encoded["attention_mask"]).logits.numpy()
+    found = Engine(bundle, max_tokens).logits(texts)
+    assert found == pytest.approx(expected, abs=0.02)
+    assert expected.std() > 0.05
+    assert network.config.id2label == dict(enumerate(classifier.framing.codebook.keys))
+
+
+def test_scores_do_not_depend_on_company(classifier: Classifier) -> None:
+    texts = ["NATO.", *TEXTS, "The U.S. is tightening the encirclement ring around Russia."]
+    together = classifier.score_passages(texts)
+    alone = np.concatenate([classifier.score_passages([text]) for text in texts])
+    assert together == pytest.approx(alone, abs=0.005)
+
+
+def test_none_of_an_overlong_passage_is_left_out(classifier: Classifier) -> None:
+    dull, telling = "the forum was held in the region . ", TEXTS[1][531:763]
+    overlong = dull * 60 + telling
+    start = classifier.score_passages([dull * 60])
+    assert classifier.score_passages([overlong])[0] != pytest.approx(start[0], abs=1e-4)
+
+
+def test_a_document_scores_as_its_highest_passage(classifier: Classifier) -> None:
+    for prediction, text in zip(classifier.predict(TEXTS), TEXTS, strict=True):
+        passages = [text[span.start : span.end] for span in prediction.passages]
+        assert prediction.passage_scores == pytest.approx(
+            classifier.score_passages(passages), abs=0.005
+        )
+        assert (prediction.document_scores == prediction.passage_scores.max(axis=0)).all()
+
+
+def test_documents_without_a_passage_and_no_documents_at_all(classifier: Classifier) -> None:
+    empty, full = classifier.predict([" \n", TEXTS[0]])
+    assert empty.passages == []
+    assert not empty.document_scores.any()
+    assert full.passages
+    assert classifier.predict([]) == []
+
+
+def test_a_changed_file_is_noticed(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in bundle.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    read_framing(copy)
+    framing = (copy / "framing.json").read_text(encoding="utf-8")
+    (copy / "framing.json").write_text(framing.replace('"slope": 0.', '"slope": 1.'))
+    with pytest.raises(BundleError, match=r"framing\.json has changed"):
+        read_framing(copy)
+    (copy / "graph.bin").unlink()
+    (copy / "framing.json").write_text(framing, encoding="utf-8")
+    with pytest.raises(BundleError, match=r"lacks graph\.bin"):
+        Classifier.load(copy)
+    with pytest.raises(BundleError, match="not a bundle"):
+        read_framing(tmp_path)
+
+
+def test_nothing_in_a_bundle_needs_unpickling(bundle: Path) -> None:
+    kinds = {path.suffix for path in bundle.iterdir()}
+    assert kinds <= {".json", ".safetensors", ".xml", ".bin", ".md", ".yaml"}
+    # A pickle begins with its protocol byte, a zipped one with PK.
+    for path in bundle.glob("*.bin"):
+        assert path.read_bytes()[:2] not in (b"\x80\x02", b"\x80\x04", b"PK")
+
+
+def test_the_embedded_encoder_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Path(locate(EMBEDDED), "tokenizer.json").is_file()
+    monkeypatch.setattr("models.base_encoder.EMBEDDED_SHA256", "0" * 64)
+    with pytest.raises(BaseEncoderError, match="not the published"):
+        locate(EMBEDDED)

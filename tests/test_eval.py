@@ -1,0 +1,48 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import command
+from tests.small_model import CORPUS
+
+
+def test_the_report_says_how_good_the_model_is_and_how_good_baselines_are(
+    home: Path, encoder: Path, tmp_path: Path
+) -> None:
+    done = command(
+        home, "eval", "report", "promoted", "--corpus", str(CORPUS[1]), "--baselines",
+        "--out", str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    model, tfidf, probe = report["systems"].values()
+    assert list(report["systems"])[1:] == ["TF-IDF + logistic regression", "linear probe"]
+    # The file is part of what they were trained on, so a baseline that works does well on it.
+    assert tfidf["macro_f1"] > 0.8
+    assert 0 < probe["macro_f1"] < 1
+    assert model["passages"] == sum(1 for _ in CORPUS[1].open(encoding="utf-8"))
+    frames = list(model["labels"])[:4]
+    assert model["macro_f1"] == pytest.approx(
+        sum(model["labels"][frame]["f1"] for frame in frames) / 4
+    )
+    assert "learned from another state of the corpus" in report["notes"][0]
+    markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert markdown.strip() == done.stdout.strip()
+    assert f"| TF-IDF + logistic regression | {tfidf['macro_f1']:.3f} |" in markdown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["no-such-version"], "There is no model version 'no-such-version'"),
+        (["promoted", "--corpus", "none.jsonl"], "none.jsonl: no corpus here"),
+        (["data/corpus"], "data/corpus is not a bundle"),
+    ],
+)
+def test_what_cannot_be_scored_is_told_in_a_sentence(
+    home: Path, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    done = command(home, "eval", "report", *arguments, "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith(sentence)

@@ -1,0 +1,142 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from data.codebook import Codebook
+from models.bundle import read_framing
+from tests.conftest import command, environment
+from tests.small_model import ROOT, arguments
+from training.finetune import encoder_layers, last_checkpoint, network
+from training.recipe import Recipe
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> Path:
+    """A run of four epochs that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = command(folder, "training", *arguments(encoder, folder / "run", "--epochs", "4"))
+    assert done.returncode == 0, done.stderr
+    assert "Promoted: it is the first." in done.stderr
+    assert "macro-F1" in done.stderr
+    return folder / "run"
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "bundle" / "model.safetensors")
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    first, second = weights(one), weights(other)
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_killed_and_resumed_it_ends_where_it_would_have_ended(
+    finished: Path, encoder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    line = [sys.executable, "-m", "training", *arguments(encoder, run, "--epochs", "4")]
+    process = subprocess.Popen(
+        line, cwd=ROOT, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
+    )
+    while last_checkpoint(run) is None and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (run / "bundle").exists()
+    # The kill may also hit while the next checkpoint is being written.
+    begun = run / "checkpoint-9999"
+    shutil.copytree(last_checkpoint(run) or run, begun)
+    (begun / "trainer_state.json").write_text('{"epoch": 2.0, "glob', encoding="utf-8")
+    whole = last_checkpoint(run)
+    assert whole is not None
+
+    options = ("--epochs", "4", "--resume")
+    resumed = command(tmp_path, "training", *arguments(encoder, run, *options))
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"Resuming from {whole.name}" in resumed.stderr
+    assert same_weights(run, finished)
+    assert metrics(run) == metrics(finished)
+
+
+def metrics(run: Path) -> object:
+    return read_framing(run / "bundle").metrics
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(
+    finished: Path, encoder: Path, tmp_path: Path
+) -> None:
+    again, other = tmp_path / "again", tmp_path / "other"
+    command(tmp_path, "training", *arguments(encoder, again, "--epochs", "4"))
+    command(tmp_path, "training", *arguments(encoder, other, "--epochs", "4", "--seed", "7"))
+    assert same_weights(again, finished)
+    assert metrics(again) == metrics(finished)
+    assert not same_weights(other, finished)
+
+
+def test_ctrl_c_says_how_to_go_on(encoder: Path, tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "training"]
+    line += arguments(encoder, tmp_path / "run", "--epochs", "50", "--patience", "50")
+    process = subprocess.Popen(
+        line, cwd=ROOT, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
+    )
+    while last_checkpoint(tmp_path / "run") is None and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate()
+    assert process.returncode == 130
+    assert "`python -m training --resume` goes on." in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--resume", "--learning_rate", "0.5"], "was begun with another recipe"),
+        (["--base_encoder", "no/such/encoder"], "neither a folder that holds a model nor"),
+        (["--frozen_layers", "3"], "frozen_layers is 3, but"),
+        (["--max_tokens", "500"], "max_tokens is 500, but"),
+        (["--corpus", "no/such/corpus"], "no/such/corpus: no corpus here"),
+        (["--corpus", "data/corpus/seed"], "The corpus has no validation passages"),
+    ],
+)
+def test_what_cannot_start_says_why_and_keeps_what_was_there(
+    finished: Path, encoder: Path, tmp_path: Path, options: list[str], sentence: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    epochs = ["--epochs", "4"]
+    refused = command(tmp_path, "training", *arguments(encoder, run, *epochs, *options))
+    assert refused.returncode == 2
+    assert sentence in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert same_weights(run, finished)
+
+
+def test_the_bundle_says_what_it_was_made_of(finished: Path, encoder: Path) -> None:
+    origin = read_framing(finished / "bundle").provenance
+    assert origin.passages["train"]["published"] == 73
+    assert origin.passages["train"]["authored"] > 200
+    assert origin.recipe["epochs"] == 4
+    assert origin.base_encoder.name == str(encoder)
+    assert len(origin.git_commit) == 40
+    assert json.loads((finished / "run.json").read_text())["corpus"] == origin.corpus_sha256
+
+
+def test_embeddings_and_the_lowest_layers_stay_as_they_are(
+    encoder: Path, codebook: Codebook
+) -> None:
+    model = network(Recipe(frozen_layers=1), str(encoder), codebook)
+    first, second = encoder_layers(model.encoder)
+    assert not any(p.requires_grad for p in first.parameters())
+    assert all(p.requires_grad for p in second.parameters())
+    assert not model.encoder.get_input_embeddings().weight.requires_grad
+    assert all(p.requires_grad for p in model.classifier.parameters())

@@ -1,0 +1,1 @@
+"""Corpus and base encoder in, bundle out."""

@@ -1,0 +1,134 @@
+"""Train a model, evaluate it, and register it.
+
+python -m training [--resume] [--corpus PATH ...] [--run FOLDER] [recipe options]
+torchrun --nproc-per-node 2 -m training     # the same on several devices
+"""
+
+import json
+import logging
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import HfArgumentParser
+from transformers.utils.logging import disable_progress_bar
+
+from data.codebook import Codebook, CodebookError, load_codebook
+from data.corpus import DEFAULT_PATHS, corpus_fingerprint, to_dataset_dict
+from data.records import CorpusError, Record, read_records
+from data.splits import SPLITS
+from models import registry
+from models.base_encoder import BaseEncoderError
+from training.build import build_bundle
+from training.finetune import build_trainer, finetune
+from training.recipe import Recipe
+
+logger = logging.getLogger("training")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where a run reads and writes."""
+
+    corpus: list[str] = field(
+        default_factory=lambda: [str(path) for path in DEFAULT_PATHS],
+        metadata={"help": "corpus files and folders"},
+    )
+    codebook: str = field(default="", metadata={"help": "another codebook than the project's"})
+    run: str = field(default="runs/default", metadata={"help": "folder of checkpoints and bundle"})
+    resume: bool = field(default=False, metadata={"help": "go on with the run in this folder"})
+
+
+class RunError(ValueError):
+    """The run cannot go on as asked; the message says why."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command. 0: trained and registered; 2: could not start, and why; 130: stopped."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    disable_progress_bar()  # of loading and saving weights; the training bar is another
+    dataclasses: list[Any] = [Options, Recipe]
+    parser = HfArgumentParser(dataclasses, prog="python -m training", description=__doc__)
+    options, recipe = parser.parse_args_into_dataclasses(argv)
+    try:
+        train(options, recipe)
+    except (CodebookError, CorpusError, BaseEncoderError, RunError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped; `python -m training --resume` goes on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def train(options: Options, recipe: Recipe) -> None:
+    """Corpus to registered bundle."""
+    codebook = load_codebook(Path(options.codebook)) if options.codebook else load_codebook()
+    records = read_records(map(Path, options.corpus), codebook)
+    corpus = to_dataset_dict(records, codebook)
+    for split in SPLITS:
+        if not len(corpus[split]):
+            raise RunError(f"The corpus has no {split} passages; add documents or set `split`.")
+    run = Path(options.run)
+    trainer = build_trainer(recipe, corpus, codebook, run)
+    prepare(run, recipe, records, codebook, resume=options.resume)
+    logger.info(
+        "Training on %d passages (%d for validation, %d for test).", *map(len, corpus.values())
+    )
+    finetune(trainer, run, resume=options.resume)
+    if not is_first_process():
+        return
+    bundle = run / "bundle"
+    result = build_bundle(trainer, records, codebook, recipe, bundle)
+    version = registry.add(bundle)
+    logger.info("Registered as %s: macro-F1 %.3f on the test split.", version, result.macro_f1)
+    try:
+        current = registry.promoted()
+    except registry.RegistryError:
+        registry.promote(version)
+        logger.info("Promoted: it is the first.")
+    else:
+        logger.info(
+            "%s stays promoted; `python -m models promote %s` changes it.", current, version
+        )
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks and writes for all that torchrun or accelerate started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def prepare(
+    run: Path, recipe: Recipe, records: list[Record], codebook: Codebook, *, resume: bool
+) -> None:
+    """Empty the folder for a new run, or check that a resumed one has not changed its terms.
+
+    Raises `RunError` where going on would mix two recipes or corpora in one model.
+    """
+    if not is_first_process():
+        return
+    terms = {
+        "recipe": asdict(recipe),
+        "corpus": corpus_fingerprint(records),
+        "codebook": codebook.fingerprint,
+    }
+    file = run / "run.json"
+    if resume and file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        changed = [name for name in terms if before.get(name) != terms[name]]
+        if changed:
+            raise RunError(
+                f"{run} was begun with another {' and '.join(changed)}; start it anew without "
+                "--resume, or undo the change."
+            )
+        return
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir(parents=True)
+    file.write_text(json.dumps(terms, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""Where a model comes from, as far as this machine and repository can tell."""
+
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from data.corpus import corpus_fingerprint
+from data.records import Record
+from data.splits import SPLITS
+from models.base_encoder import file_sha256, locate
+from models.bundle import BaseEncoder, Provenance
+from training.recipe import Recipe
+
+LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "openvino", "numpy", "bentoml")
+ROOT = Path(__file__).parents[1]
+
+
+def provenance(recipe: Recipe, records: Sequence[Record]) -> Provenance:
+    """Everything that went into a model trained now."""
+    commit, dirty = git_state()
+    return Provenance(
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        base_encoder=BaseEncoder(
+            name=recipe.base_encoder, sha256=weights_sha256(locate(recipe.base_encoder))
+        ),
+        corpus_sha256=corpus_fingerprint(records),
+        passages={
+            split: dict(Counter(r.kind for r in records if r.effective_split == split))
+            for split in SPLITS
+        },
+        languages=tuple(sorted({r.lang for r in records})),
+        git_commit=commit,
+        git_dirty=dirty,
+        seed=recipe.seed,
+        recipe=asdict(recipe),
+        libraries={name: version(name) for name in LIBRARIES},
+    )
+
+
+def git_state() -> tuple[str, bool]:
+    """The commit, and whether tracked files differ from it; ("unknown", True) outside git."""
+
+    def git(*args: str) -> str:
+        command = ["git", "-C", str(ROOT), *args]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", True
+
+
+def weights_sha256(encoder: str) -> str:
+    """SHA-256 of the encoder's safetensors file; "unknown" for a hub id, whose cache may move."""
+    file = Path(encoder) / "model.safetensors"
+    return file_sha256(file) if file.is_file() else "unknown"
