@@ -78,9 +78,7 @@ class MeanPoolingForSequenceClassification(PreTrainedModel):
         for name, value in encoder_config.to_dict().items():
             if "dropout" in name and isinstance(value, float):
                 setattr(encoder_config, name, 0.0)
-        encoder = AutoModel.from_pretrained(
-            path, config=encoder_config, dtype=torch.float32, attn_implementation="eager"
-        )
+        encoder = AutoModel.from_pretrained(path, config=encoder_config, dtype=torch.float32)
         encoder.pooler = None
         names = dict(enumerate(labels))
         config = MeanPoolingConfig(
@@ -91,13 +89,21 @@ class MeanPoolingForSequenceClassification(PreTrainedModel):
         return model
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
     ) -> SequenceClassifierOutput:
         """Logits of shape (batch, labels), and the mean binary cross-entropy if given labels.
 
-        `input_ids` and `attention_mask` have shape (batch, tokens), `labels` (batch, labels).
+        `input_ids` and `attention_mask` have shape (batch, tokens), `labels` (batch, labels);
+        `inputs_embeds`, (batch, tokens, width), can stand in for `input_ids`.
         """
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        assert attention_mask is not None
+        hidden = self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds
+        ).last_hidden_state
         logits = self.classifier(mean_pool(hidden, attention_mask)).float()
         loss = None if labels is None else binary_cross_entropy_with_logits(logits, labels.float())
         return SequenceClassifierOutput(loss=loss, logits=logits)

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from data.codebook import Codebook
 from models.bundle import read_framing
+from models.network import MeanPoolingForSequenceClassification
 from tests.conftest import command, environment
 from tests.small_model import ROOT, arguments
-from training.finetune import encoder_layers, last_checkpoint, network
-from training.recipe import Recipe
+from training.finetune import last_checkpoint
+from training.frozen import StatesCollator, encoder_layers, join, lower_states, split_off
+from training.sampler import LengthBuckets
 
 
 @pytest.fixture(scope="module")
@@ -131,12 +135,50 @@ def test_the_bundle_says_what_it_was_made_of(finished: Path, encoder: Path) -> N
     assert json.loads((finished / "run.json").read_text())["corpus"] == origin.corpus_sha256
 
 
-def test_embeddings_and_the_lowest_layers_stay_as_they_are(
-    encoder: Path, codebook: Codebook
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_split_and_joined_the_network_computes_the_same(
+    encoder: Path, codebook: Codebook, layers: int
 ) -> None:
-    model = network(Recipe(frozen_layers=1), str(encoder), codebook)
-    first, second = encoder_layers(model.encoder)
-    assert not any(p.requires_grad for p in first.parameters())
-    assert all(p.requires_grad for p in second.parameters())
-    assert not model.encoder.get_input_embeddings().weight.requires_grad
-    assert all(p.requires_grad for p in model.classifier.parameters())
+    network = MeanPoolingForSequenceClassification.from_encoder(str(encoder), codebook.keys)
+    ids = [[2, 40, 41, 42, 3], [2, 50, 3], [2, *range(60, 90), 3]]
+    whole = torch.cat([network(torch.tensor([row]), torch.ones(1, len(row))).logits for row in ids])
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    lower = split_off(network, layers)
+    assert len(encoder_layers(network.encoder)) == 2 - layers
+    collator = StatesCollator(lower_states(lower, ids), multiple=16)
+    batch = collator([{"row": i, "labels": [0.0] * 6} for i in range(3)])
+    assert batch["inputs_embeds"].shape[1] == 32
+    assert torch.allclose(network(**batch).logits, whole, atol=1e-5)
+    join(network, lower)
+    after = network.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+@given(st.lists(st.integers(1, 300), max_size=200), st.integers(1, 16), st.integers(0, 9))
+def test_the_sampler_gives_every_passage_once_in_batches_of_like_length(
+    lengths: list[int], batch_size: int, epoch: int
+) -> None:
+    sampler = LengthBuckets(lengths, batch_size, seed=1)
+    sampler.set_epoch(epoch)
+    order = list(sampler)
+    assert sorted(order) == list(range(len(lengths)))
+    assert list(sampler) == order
+    if len(lengths) <= batch_size * 50:  # sorted as a whole, then cut into batches
+        full = len(lengths) // batch_size
+        found = [
+            sorted(lengths[j] for j in order[i * batch_size :][:batch_size]) for i in range(full)
+        ]
+        ranked = sorted(lengths)
+        assert sorted(found) == [ranked[i * batch_size :][:batch_size] for i in range(full)]
+
+
+def test_another_epoch_brings_another_order_of_batches() -> None:
+    sampler = LengthBuckets(list(range(1, 400)), 8, seed=0)
+    first = list(sampler)
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert first != second
+    means = [sum(first[i : i + 8]) / 8 for i in range(0, 392, 8)]
+    assert means != sorted(means)
+    assert means != sorted(means, reverse=True)

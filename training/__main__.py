@@ -23,7 +23,7 @@ from data.splits import SPLITS
 from models import registry
 from models.base_encoder import BaseEncoderError
 from training.build import build_bundle
-from training.finetune import build_trainer, finetune
+from training.finetune import prepare_finetuning
 from training.recipe import Recipe
 
 logger = logging.getLogger("training")
@@ -73,16 +73,18 @@ def train(options: Options, recipe: Recipe) -> None:
         if not len(corpus[split]):
             raise RunError(f"The corpus has no {split} passages; add documents or set `split`.")
     run = Path(options.run)
-    trainer = build_trainer(recipe, corpus, codebook, run)
+    finetuning = prepare_finetuning(recipe, corpus, codebook, run)
     prepare(run, recipe, records, codebook, resume=options.resume)
     logger.info(
         "Training on %d passages (%d for validation, %d for test).", *map(len, corpus.values())
     )
-    finetune(trainer, run, resume=options.resume)
+    finetuning.train(run, resume=options.resume)
     if not is_first_process():
         return
     bundle = run / "bundle"
-    result = build_bundle(trainer, records, codebook, recipe, bundle)
+    result = build_bundle(
+        finetuning.network, finetuning.tokenizer, records, codebook, recipe, bundle
+    )
     version = registry.add(bundle)
     logger.info("Registered as %s: macro-F1 %.3f on the test split.", version, result.macro_f1)
     try:

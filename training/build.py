@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data.codebook import Codebook
 from data.corpus import to_dataset_dict
@@ -24,7 +24,8 @@ from training.recipe import Recipe
 
 
 def build_bundle(
-    trainer: Trainer,
+    network: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     records: Sequence[Record],
     codebook: Codebook,
     recipe: Recipe,
@@ -38,10 +39,8 @@ def build_bundle(
     corpus = to_dataset_dict(records, codebook)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    assert isinstance(trainer.model, PreTrainedModel)
-    assert isinstance(trainer.processing_class, PreTrainedTokenizerBase)
-    trainer.model.save_pretrained(partial)
-    trainer.processing_class.save_pretrained(partial)
+    network.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
     export_graph(partial)
     engine = Engine(partial, recipe.max_tokens)
     validation = corpus["validation"]

@@ -1,14 +1,16 @@
 """Fine-tuning with Hugging Face's `Trainer`, made fast on a CPU.
 
-What makes it fast (`python -m bench.training` measures it): no dropout inside the encoder, whose
-random numbers cost more than the layers they thin out; frozen embeddings, whose gradient is as
-large as the rest of the network; batches of like length, padded to few distinct lengths; no
-denormal numbers; and bf16 where, and only where, the processor multiplies it natively.
+What makes it fast (`python -m bench.training` measures it): frozen lower layers, whose output is
+computed once (`training.frozen`); frozen embeddings, whose gradient is as large as the rest of the
+network; no dropout inside the encoder, whose random numbers cost more than the layers they thin
+out; batches of like length (`training.sampler`), padded to few distinct lengths; no denormal
+numbers; and bf16 where, and only where, the processor multiplies it natively.
 """
 
 import json
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,6 @@ from datasets import Dataset, DatasetDict
 from torch import nn
 from transformers import (
     AutoTokenizer,
-    DataCollatorWithPadding,
     EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedTokenizerBase,
@@ -32,7 +33,9 @@ from data.codebook import Codebook
 from eval.metrics import average_precision
 from models.base_encoder import BaseEncoderError, locate
 from models.network import MeanPoolingForSequenceClassification
+from training.frozen import StatesCollator, join, lower_states, split_off
 from training.recipe import Recipe
+from training.sampler import LengthBuckets
 
 PAD_MULTIPLE = 16
 METRIC = "eval_macro_average_precision"
@@ -40,7 +43,41 @@ METRIC = "eval_macro_average_precision"
 logger = logging.getLogger(__name__)
 
 
-def build_trainer(recipe: Recipe, corpus: DatasetDict, codebook: Codebook, run: Path) -> Trainer:
+class BucketTrainer(Trainer):
+    """`Trainer` with batches of like length in random order."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthBuckets:
+        assert isinstance(self.train_dataset, Dataset)
+        lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
+        return LengthBuckets(lengths, self._train_batch_size, self.args.seed)
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """A trainer of the upper layers, and the frozen lower ones that wait for it."""
+
+    trainer: Trainer
+    network: MeanPoolingForSequenceClassification
+    lower: nn.Module
+    tokenizer: PreTrainedTokenizerBase
+
+    def train(self, run: Path, *, resume: bool) -> None:
+        """Train to the end; `network` then holds the best epoch's weights, all layers together.
+
+        A checkpoint is written to `run` after every epoch; with `resume`, training goes on from
+        the newest that is whole.
+        """
+        checkpoint = last_checkpoint(run) if resume else None
+        if resume:
+            where = f"from {checkpoint.name}" if checkpoint else "from the start: no checkpoint yet"
+            logger.info("Resuming %s.", where)
+        self.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        join(self.network.cpu(), self.lower)
+
+
+def prepare_finetuning(
+    recipe: Recipe, corpus: DatasetDict, codebook: Codebook, run: Path
+) -> Finetuning:
     """A trainer on `train` that stops early on `validation`; nothing is written yet.
 
     Raises `BaseEncoderError` if the base encoder cannot be had, or not so.
@@ -48,64 +85,37 @@ def build_trainer(recipe: Recipe, corpus: DatasetDict, codebook: Codebook, run: 
     set_seed(recipe.seed)
     torch.set_flush_denormal(True)
     path = locate(recipe.base_encoder)
-    model = network(recipe, path, codebook)
+    network = MeanPoolingForSequenceClassification.from_encoder(path, codebook.keys)
+    positions = getattr(network.encoder.config, "max_position_embeddings", recipe.max_tokens)
+    if recipe.max_tokens > positions:
+        raise BaseEncoderError(
+            f"max_tokens is {recipe.max_tokens}, but the encoder reads {positions} at most."
+        )
     tokenizer = AutoTokenizer.from_pretrained(path)
-    return Trainer(
-        model=model,
+    # Where the processor has matrix units, the backward pass of fused attention is twice as slow.
+    network.set_attn_implementation("eager")
+    lower = split_off(network, recipe.frozen_layers)
+    train, validation = (
+        tokenize(corpus[split], tokenizer, recipe.max_tokens) for split in ("train", "validation")
+    )
+    states = lower_states(lower, [*train["input_ids"][:], *validation["input_ids"][:]])
+    trainer = BucketTrainer(
+        model=network,
         args=arguments(recipe, run),
-        train_dataset=tokenize(corpus["train"], tokenizer, recipe.max_tokens),
-        eval_dataset=tokenize(corpus["validation"], tokenizer, recipe.max_tokens),
-        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=PAD_MULTIPLE),
+        train_dataset=train.add_column("row", range(len(train))),
+        eval_dataset=validation.add_column("row", range(len(train), len(states))),
+        data_collator=StatesCollator(states, PAD_MULTIPLE),
         processing_class=tokenizer,
         compute_metrics=lambda prediction: validation_metrics(prediction, codebook),
         callbacks=[EarlyStoppingCallback(recipe.patience), TimeLeft()],
-        optimizers=(optimizer(model, recipe), None),
+        optimizers=(optimizer(network, recipe), None),
     )
-
-
-def finetune(trainer: Trainer, run: Path, *, resume: bool) -> None:
-    """Train to the end and leave the best epoch's weights in `trainer.model`.
-
-    A checkpoint is written to `run` after every epoch; with `resume`, training goes on from the
-    newest that is whole.
-    """
-    checkpoint = last_checkpoint(run) if resume else None
-    if resume:
-        where = f"from {checkpoint.name}" if checkpoint else "from the start: no checkpoint yet"
-        logger.info("Resuming %s.", where)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-
-
-def network(recipe: Recipe, path: str, codebook: Codebook) -> MeanPoolingForSequenceClassification:
-    """The network before training, its embeddings and lowest layers frozen."""
-    model = MeanPoolingForSequenceClassification.from_encoder(path, codebook.keys)
-    layers = encoder_layers(model.encoder)
-    positions = getattr(model.encoder.config, "max_position_embeddings", recipe.max_tokens)
-    if recipe.max_tokens > positions:
-        raise BaseEncoderError(
-            f"max_tokens is {recipe.max_tokens}, but {recipe.base_encoder} reads at most {positions}."
-        )
-    if recipe.frozen_layers > len(layers):
-        raise BaseEncoderError(
-            f"frozen_layers is {recipe.frozen_layers}, but {recipe.base_encoder} has {len(layers)}."
-        )
-    model.encoder.requires_grad_(False)
-    layers[recipe.frozen_layers :].requires_grad_(True)
-    return model
-
-
-def encoder_layers(encoder: nn.Module) -> nn.ModuleList:
-    """The encoder's stack of layers, whatever its architecture calls it."""
-    depth = encoder.config.num_hidden_layers  # type: ignore[union-attr]
-    for module in encoder.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == depth:
-            return module
-    raise BaseEncoderError(f"{type(encoder).__name__} has no stack of {depth} layers.")
+    return Finetuning(trainer, network, lower, tokenizer)
 
 
 def optimizer(model: MeanPoolingForSequenceClassification, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW with a rate for the pretrained layers and one for the head."""
-    pretrained = [p for p in model.encoder.parameters() if p.requires_grad]
+    pretrained = list(model.encoder.parameters())
     head = list(model.classifier.parameters())
     return torch.optim.AdamW(
         [
@@ -124,7 +134,6 @@ def arguments(recipe: Recipe, run: Path) -> TrainingArguments:
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=64,
-        train_sampling_strategy="group_by_length",
         warmup_steps=recipe.warmup,
         learning_rate=recipe.learning_rate,
         bf16=native_bf16(),
@@ -136,7 +145,9 @@ def arguments(recipe: Recipe, run: Path) -> TrainingArguments:
         metric_for_best_model=METRIC,
         greater_is_better=True,
         logging_strategy="epoch",
+        remove_unused_columns=False,
         report_to=[],
+        dataloader_pin_memory=torch.cuda.is_available(),
     )
 
 

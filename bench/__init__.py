@@ -1,0 +1,1 @@
+"""Benchmarks: each a command that prints ratios against something in the same run."""
