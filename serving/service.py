@@ -34,7 +34,7 @@ VERSION = served_version()
 app = create_app()
 
 
-@bentoml.service(name=registry.NAME, workers=1, traffic={"timeout": 60})
+@bentoml.service(name=registry.NAME, workers=1, traffic={"timeout": 600})
 @bentoml.asgi_app(app)
 class Framescope:
     """Which propaganda frames a text carries, where, and in whose voice."""

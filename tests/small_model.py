@@ -44,7 +44,17 @@ def arguments(encoder: Path, run: Path, *more: str) -> list[str]:
     corpus = [str(path) for path in CORPUS]
     return [
         *("--corpus", *corpus, "--run", str(run), "--base_encoder", str(encoder)),
-        *("--epochs", "3", "--max_tokens", "96", "--learning_rate", "2e-3", *more),
+        *(
+            "--epochs",
+            "3",
+            "--max_tokens",
+            "96",
+            "--learning_rate",
+            "2e-3",
+            "--frozen_layers",
+            "1",
+            *more,
+        ),
     ]
 
 
