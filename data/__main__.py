@@ -1,6 +1,7 @@
 """Look after the corpus.
 
 python -m data validate | stats | leakage   [PATH ...]
+python -m data agreement PATH ...
 """
 
 import argparse
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.agreement import AgreementError, agreement_text, measure_agreement
 from data.codebook import Codebook, CodebookError, load_codebook
 from data.near_duplicates import near_duplicates
 from data.records import CorpusError, Record, read_records
@@ -30,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("paths", nargs="*", type=Path, default=[CORPUS])
+    agreement = commands.add_parser("agreement", help="how far several annotators agree")
+    agreement.add_argument("paths", nargs="+", type=Path)
     args = parser.parse_args(argv)
     try:
         codebook = load_codebook()
@@ -41,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     match args.command:
+        case "agreement":
+            return print_agreement(records, codebook)
         case "stats":
             print_stats(records, codebook)
         case "leakage":
@@ -82,6 +88,16 @@ def print_stats(records: Sequence[Record], codebook: Codebook) -> None:
 def _columns(records: Sequence[Record], codebook: Codebook) -> list[tuple[str, tuple[float, ...]]]:
     hot = [record.multi_hot(codebook) for record in records]
     return list(zip(codebook.keys, zip(*hot, strict=True), strict=True))
+
+
+def print_agreement(records: Sequence[Record], codebook: Codebook) -> int:
+    """Print how far the annotators agree; 2 if the records cannot show it."""
+    try:
+        print(agreement_text(measure_agreement(records, codebook)))
+    except AgreementError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
 
 
 def print_leakage(records: Sequence[Record]) -> int:

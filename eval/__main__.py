@@ -1,6 +1,8 @@
 """Evaluate a model.
 
 python -m eval report MODEL [--corpus PATH ... | --split test] [--baselines] [--out FOLDER]
+python -m eval compare OLD NEW [--corpus PATH ... | --split test]
+python -m eval gate MODEL [--gates FILE] [--corpus PATH ... | --split test] [--junit FILE]
 
 MODEL is a bundle folder, a registered version, or `promoted`.
 """
@@ -10,14 +12,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from data.codebook import Codebook
 from data.corpus import DEFAULT_PATHS, corpus_fingerprint
 from data.records import CorpusError, Record, read_records
 from data.splits import SPLITS
+from eval import compare_command, gate_command
 from eval.baselines import Baseline, linear_probe, tfidf
 from eval.evaluation import Evaluation, evaluate
+from eval.inputs import InputError, bundle_folder, texts_and_truth
 from eval.metrics import Bools
 from eval.report import Report, describe_run, markdown, write_report
 from models import registry
@@ -25,9 +27,17 @@ from models.bundle import BundleError, bundle_sha256
 from models.calibration import best_threshold
 from models.classifier import Classifier
 
+COULD_NOT_RUN = (
+    registry.RegistryError,
+    BundleError,
+    CorpusError,
+    InputError,
+    FileNotFoundError,
+)
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command. 0: done; 2: could not, and why stands on standard error."""
+    """Run the command. 0: done; 1: a gate failed; 2: could not, and why is on standard error."""
     parser = argparse.ArgumentParser(prog="python -m eval", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     report = commands.add_parser("report", help="score a model on labeled passages")
@@ -36,10 +46,19 @@ def main(argv: list[str] | None = None) -> int:
     report.add_argument("--split", choices=SPLITS, default="test", help="of the project's corpus")
     report.add_argument("--baselines", action="store_true", help="train and score them as well")
     report.add_argument("--out", type=Path, default=Path("reports/latest"), help="folder to write")
+    compare = commands.add_parser("compare", help="is the new model better than the old one?")
+    compare_command.add_arguments(compare)
+    gate = commands.add_parser("gate", help="may this model be promoted?")
+    gate_command.add_arguments(gate)
     args = parser.parse_args(argv)
     try:
+        match args.command:
+            case "compare":
+                return compare_command.run(args)
+            case "gate":
+                return gate_command.run(args)
         run_report(args)
-    except (registry.RegistryError, BundleError, CorpusError, FileNotFoundError) as error:
+    except COULD_NOT_RUN as error:
         print(error, file=sys.stderr)
         return 2
     return 0
@@ -85,19 +104,6 @@ def run_report(args: argparse.Namespace) -> None:
     )
     write_report(report, codebook, args.out)
     print(markdown(report, codebook))
-
-
-def bundle_folder(model: str) -> Path:
-    """The folder of a bundle given as a path, a version, or `promoted`."""
-    if Path(model).is_dir():
-        return Path(model)
-    return registry.path(registry.promoted() if model == "promoted" else model)
-
-
-def texts_and_truth(records: Sequence[Record], codebook: Codebook) -> tuple[list[str], Bools]:
-    """Passages and their labels, shape (passages, labels)."""
-    rows = [record.multi_hot(codebook) for record in records]
-    return [r.text for r in records], np.array(rows).reshape(-1, len(codebook.keys)) > 0.5
 
 
 def evaluate_baseline(

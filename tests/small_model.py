@@ -15,6 +15,7 @@ from training.__main__ import main as train
 
 ROOT = Path(__file__).parents[1]
 CORPUS = (ROOT / "data/corpus/seed", ROOT / "data/corpus/extension/africa.jsonl")
+GATES = ROOT / "tests/gates.toml"
 
 
 def tiny_encoder(folder: Path) -> Path:
@@ -44,17 +45,8 @@ def arguments(encoder: Path, run: Path, *more: str) -> list[str]:
     corpus = [str(path) for path in CORPUS]
     return [
         *("--corpus", *corpus, "--run", str(run), "--base_encoder", str(encoder)),
-        *(
-            "--epochs",
-            "3",
-            "--max_tokens",
-            "96",
-            "--learning_rate",
-            "2e-3",
-            "--frozen_layers",
-            "1",
-            *more,
-        ),
+        *("--gates", str(GATES), "--epochs", "3", "--max_tokens", "96"),
+        *("--learning_rate", "2e-3", "--frozen_layers", "1", *more),
     ]
 
 

@@ -108,6 +108,7 @@ def test_ctrl_c_says_how_to_go_on(encoder: Path, tmp_path: Path) -> None:
         (["--base_encoder", "no/such/encoder"], "neither a folder that holds a model nor"),
         (["--frozen_layers", "3"], "frozen_layers is 3, but"),
         (["--max_tokens", "500"], "max_tokens is 500, but"),
+        (["--gates", "no/such/gates.toml"], "no/such/gates.toml: no gates file can be read here"),
         (["--corpus", "no/such/corpus"], "no/such/corpus: no corpus here"),
         (["--corpus", "data/corpus/seed"], "The corpus has no validation passages"),
     ],
@@ -123,6 +124,23 @@ def test_what_cannot_start_says_why_and_keeps_what_was_there(
     assert sentence in refused.stderr
     assert "Traceback" not in refused.stderr
     assert same_weights(run, finished)
+
+
+def test_a_model_that_fails_a_gate_is_registered_but_not_promoted(
+    finished: Path, encoder: Path, tmp_path: Path
+) -> None:
+    run, gates = tmp_path / "run", tmp_path / "gates.toml"
+    shutil.copytree(finished, run)
+    gates.write_text("minimum_support = 1\nminimum_macro_f1 = 1.0\n", encoding="utf-8")
+    options = ("--epochs", "4", "--resume", "--gates", str(gates))
+    failed = command(tmp_path, "training", *arguments(encoder, run, *options))
+    assert failed.returncode == 1, failed.stderr
+    assert "Failed gate: macro-F1: 0." in failed.stderr
+    assert "1 of 1 gates failed. There is no model to serve yet." in failed.stderr
+    version = command(tmp_path, "models", "list").stdout.split()[0]
+    assert f"`python -m models promote {version}` promotes it all the same." in failed.stderr
+    assert command(tmp_path, "models", "promoted").returncode == 2
+    assert command(tmp_path, "models", "promote", version).returncode == 0
 
 
 def test_the_bundle_says_what_it_was_made_of(finished: Path, encoder: Path) -> None:

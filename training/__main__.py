@@ -1,6 +1,6 @@
-"""Train a model, evaluate it, and register it.
+"""Train a model, evaluate it, register it, and promote it if it passes the gates.
 
-python -m training [--resume] [--corpus PATH ...] [--run FOLDER] [recipe options]
+python -m training [--resume] [--corpus PATH ...] [--run FOLDER] [--gates FILE] [recipe options]
 torchrun --nproc-per-node 2 -m training     # the same on several devices
 """
 
@@ -20,10 +20,14 @@ from data.codebook import Codebook, CodebookError, load_codebook
 from data.corpus import DEFAULT_PATHS, corpus_fingerprint, to_dataset_dict
 from data.records import CorpusError, Record, read_records
 from data.splits import SPLITS
+from eval.gates import DEFAULT_PATH, load_gates
+from eval.inputs import InputError
 from models import registry
 from models.base_encoder import BaseEncoderError
+from models.bundle import BundleError
 from training.build import build_bundle
 from training.finetune import prepare_finetuning
+from training.promotion import promote_if_it_passes
 from training.recipe import Recipe
 
 logger = logging.getLogger("training")
@@ -39,6 +43,9 @@ class Options:
     )
     codebook: str = field(default="", metadata={"help": "another codebook than the project's"})
     run: str = field(default="runs/default", metadata={"help": "folder of checkpoints and bundle"})
+    gates: str = field(
+        default=str(DEFAULT_PATH), metadata={"help": "TOML file of what a promoted model keeps to"}
+    )
     resume: bool = field(default=False, metadata={"help": "go on with the run in this folder"})
 
 
@@ -46,27 +53,43 @@ class RunError(ValueError):
     """The run cannot go on as asked; the message says why."""
 
 
+COULD_NOT_RUN = (
+    CodebookError,
+    CorpusError,
+    InputError,
+    BaseEncoderError,
+    BundleError,
+    registry.RegistryError,
+    RunError,
+    FileNotFoundError,
+)
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run the command. 0: trained and registered; 2: could not start, and why; 130: stopped."""
+    """Run the command.
+
+    0: trained, registered and promoted; 1: registered, but it failed a gate; 2: could not start
+    or not judge, and why; 130: stopped.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     disable_progress_bar()  # of loading and saving weights; the training bar is another
     dataclasses: list[Any] = [Options, Recipe]
     parser = HfArgumentParser(dataclasses, prog="python -m training", description=__doc__)
     options, recipe = parser.parse_args_into_dataclasses(argv)
     try:
-        train(options, recipe)
-    except (CodebookError, CorpusError, BaseEncoderError, RunError, FileNotFoundError) as error:
+        return 0 if train(options, recipe) else 1
+    except COULD_NOT_RUN as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nStopped; `python -m training --resume` goes on.", file=sys.stderr)
         return 130
-    return 0
 
 
-def train(options: Options, recipe: Recipe) -> None:
-    """Corpus to registered bundle."""
+def train(options: Options, recipe: Recipe) -> bool:
+    """Corpus to registered bundle; whether it passed the gates and is promoted."""
     codebook = load_codebook(Path(options.codebook)) if options.codebook else load_codebook()
+    gates = load_gates(Path(options.gates), codebook)
     records = read_records(map(Path, options.corpus), codebook)
     corpus = to_dataset_dict(records, codebook)
     for split in SPLITS:
@@ -80,22 +103,14 @@ def train(options: Options, recipe: Recipe) -> None:
     )
     finetuning.train(run, resume=options.resume)
     if not is_first_process():
-        return
+        return True
     bundle = run / "bundle"
     result = build_bundle(
         finetuning.network, finetuning.tokenizer, records, codebook, recipe, bundle
     )
     version = registry.add(bundle)
     logger.info("Registered as %s: macro-F1 %.3f on the test split.", version, result.macro_f1)
-    try:
-        current = registry.promoted()
-    except registry.RegistryError:
-        registry.promote(version)
-        logger.info("Promoted: it is the first.")
-    else:
-        logger.info(
-            "%s stays promoted; `python -m models promote %s` changes it.", current, version
-        )
+    return promote_if_it_passes(version, records, gates, codebook)
 
 
 def is_first_process() -> bool:

@@ -1,0 +1,69 @@
+"""What the commands are given: models by name, and labeled passages."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.codebook import Codebook
+from data.corpus import DEFAULT_PATHS
+from data.records import Record, read_records
+from data.splits import SPLITS
+from eval.metrics import Bools
+from models import registry
+from models.bundle import bundle_sha256
+
+
+class InputError(ValueError):
+    """What a command was given cannot be used; the message says what, and why."""
+
+
+def bundle_folder(model: str) -> Path:
+    """The folder of a bundle given as a path, a version, or `promoted`."""
+    if Path(model).is_dir():
+        return Path(model)
+    return registry.path(registry.promoted() if model == "promoted" else model)
+
+
+def promoted_bundle(other_than: Path) -> Path | None:
+    """The promoted bundle's folder; None if none is promoted, or if it is this very bundle.
+
+    Raises `RegistryError` where the promoted version is no longer there.
+    """
+    try:
+        version = registry.promoted()
+    except registry.RegistryError:
+        return None
+    folder = registry.path(version)
+    return None if bundle_sha256(folder) == bundle_sha256(other_than) else folder
+
+
+def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that say which passages to score, for `chosen_records`."""
+    passages = parser.add_mutually_exclusive_group()
+    passages.add_argument("--corpus", nargs="+", type=Path, help="files to score whole")
+    passages.add_argument("--split", choices=SPLITS, default="test", help="of the project's corpus")
+
+
+def chosen_records(args: argparse.Namespace, codebook: Codebook) -> tuple[list[Record], str]:
+    """The passages that the options ask for, and a name for them. Raises if there are none."""
+    if args.corpus:
+        records, name = read_records(args.corpus, codebook), ", ".join(map(str, args.corpus))
+    else:
+        records = of_split(read_records(DEFAULT_PATHS, codebook), args.split)
+        name = f"the {args.split} split"
+    if not records:
+        raise InputError(f"{name}: there is no passage to score.")
+    return records, name
+
+
+def of_split(records: Sequence[Record], split: str) -> list[Record]:
+    """The records of one split."""
+    return [record for record in records if record.effective_split == split]
+
+
+def texts_and_truth(records: Sequence[Record], codebook: Codebook) -> tuple[list[str], Bools]:
+    """Passages and their labels, shape (passages, labels)."""
+    rows = [record.multi_hot(codebook) for record in records]
+    return [r.text for r in records], np.array(rows).reshape(-1, len(codebook.keys)) > 0.5

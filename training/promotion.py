@@ -1,0 +1,50 @@
+"""Promote a model that passes the gates, and say why not where it does not."""
+
+import logging
+from collections.abc import Sequence
+
+from data.codebook import Codebook
+from data.records import Record
+from eval.gate import check
+from eval.gates import Gates
+from eval.inputs import of_split, promoted_bundle
+from eval.suite_items import load_suite
+from models import registry
+from models.classifier import Classifier
+
+logger = logging.getLogger("training")
+
+
+def promote_if_it_passes(
+    version: str, records: Sequence[Record], gates: Gates, codebook: Codebook
+) -> bool:
+    """Judge a registered version on the corpus's test split; whether it is now promoted."""
+    folder = registry.path(version)
+    promoted = promoted_bundle(other_than=folder)
+    cases = check(
+        Classifier.load(folder),
+        of_split(records, "test"),
+        gates,
+        codebook,
+        Classifier.load(promoted) if promoted else None,
+        load_suite(codebook) if gates.need_suite else None,
+    )
+    failed = [case for case in cases if not case.passed]
+    if not failed:
+        registry.promote(version)
+        logger.info(
+            "Promoted: %s", f"it replaces {promoted.name}." if promoted else "it is the first."
+        )
+        return True
+    for case in failed:
+        logger.error("Failed gate: %s: %s", case.name, case.message)
+    logger.error(
+        "%s is registered but not promoted: %d of %d gates failed. %s "
+        "`python -m models promote %s` promotes it all the same.",
+        version,
+        len(failed),
+        len(cases),
+        f"{promoted.name} is served as before." if promoted else "There is no model to serve yet.",
+        version,
+    )
+    return False
