@@ -1,29 +1,22 @@
 """Evaluate a model.
 
-python -m eval report MODEL [--corpus PATH ... | --split test] [--baselines] [--out FOLDER]
+python -m eval report MODEL [--corpus PATH ... | --split test] [--documents FILE] [--baselines]
 
 MODEL is a bundle folder, a registered version, or `promoted`.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from data.codebook import Codebook
-from data.corpus import DEFAULT_PATHS, corpus_fingerprint
-from data.records import CorpusError, Record, read_records
+from data.corpus import DEFAULT_PATHS
+from data.records import CorpusError, read_records
 from data.splits import SPLITS
-from eval.baselines import Baseline, linear_probe, tfidf
-from eval.evaluation import Evaluation, evaluate
-from eval.metrics import Bools
-from eval.report import Report, describe_run, markdown, write_report
+from eval.documents import read_documents, rebuild_documents
+from eval.render import markdown, write_report
+from eval.report import ReportError, make_report
 from models import registry
-from models.bundle import BundleError, bundle_sha256
-from models.calibration import best_threshold
-from models.classifier import Classifier
+from models.bundle import BundleError, read_framing
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,14 +25,20 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     report = commands.add_parser("report", help="score a model on labeled passages")
     report.add_argument("model", help="a bundle folder, a registered version, or `promoted`")
-    report.add_argument("--corpus", nargs="+", type=Path, help="files to score whole")
-    report.add_argument("--split", choices=SPLITS, default="test", help="of the project's corpus")
+    scored = report.add_mutually_exclusive_group()
+    scored.add_argument("--corpus", nargs="+", type=Path, help="files to score whole")
+    scored.add_argument("--split", choices=SPLITS, default="test", help="of the training corpus")
+    report.add_argument("--documents", type=Path, help="whole documents to score as well")
     report.add_argument("--baselines", action="store_true", help="train and score them as well")
+    report.add_argument(
+        "--training", nargs="+", type=Path, default=DEFAULT_PATHS,
+        help="the corpus of splits, baselines and leakage probes; the project's if not given",
+    )  # fmt: skip
     report.add_argument("--out", type=Path, default=Path("reports/latest"), help="folder to write")
     args = parser.parse_args(argv)
     try:
         run_report(args)
-    except (registry.RegistryError, BundleError, CorpusError, FileNotFoundError) as error:
+    except (registry.RegistryError, BundleError, CorpusError, ReportError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
@@ -48,40 +47,18 @@ def main(argv: list[str] | None = None) -> int:
 def run_report(args: argparse.Namespace) -> None:
     """Score, write the report, and print its Markdown."""
     folder = bundle_folder(args.model)
-    classifier = Classifier.load(folder)
-    codebook = classifier.framing.codebook
+    codebook = read_framing(folder).codebook
+    training = read_records(args.training, codebook)
     if args.corpus:
         records, name = read_records(args.corpus, codebook), ", ".join(p.name for p in args.corpus)
     else:
-        records = [
-            r for r in read_records(DEFAULT_PATHS, codebook) if r.effective_split == args.split
-        ]
+        records = [record for record in training if record.effective_split == args.split]
         name = f"the {args.split} split"
-    texts, truth = texts_and_truth(records, codebook)
-    model = f"framescope {folder.name}"
-    systems = {
-        model: evaluate(truth, classifier.score_passages(texts), classifier.thresholds, codebook)
-    }
-    notes = []
-    if args.baselines:
-        training = read_records(DEFAULT_PATHS, codebook)
-        if corpus_fingerprint(training) != classifier.framing.provenance.corpus_sha256:
-            notes.append("The baselines learned from another state of the corpus than the model.")
-        baselines: dict[str, Baseline] = {
-            "TF-IDF + logistic regression": tfidf,
-            "linear probe": linear_probe(classifier.framing.provenance.base_encoder.name),
-        }
-        for title, baseline in baselines.items():
-            systems[title] = evaluate_baseline(baseline, training, texts, truth, codebook)
-    report = Report(
-        model=model,
-        bundle_sha256=bundle_sha256(folder),
-        corpus=name,
-        corpus_sha256=corpus_fingerprint(records),
-        codebook_version=codebook.version,
-        systems=systems,
-        notes=tuple(notes),
-        **describe_run(),
+    documents = {name: rebuild_documents(records, args.corpus or args.training, codebook)}
+    if args.documents:
+        documents[args.documents.name] = read_documents(args.documents, codebook)
+    report = make_report(
+        folder, records, name, documents, training, codebook, baselines=args.baselines
     )
     write_report(report, codebook, args.out)
     print(markdown(report, codebook))
@@ -92,33 +69,6 @@ def bundle_folder(model: str) -> Path:
     if Path(model).is_dir():
         return Path(model)
     return registry.path(registry.promoted() if model == "promoted" else model)
-
-
-def texts_and_truth(records: Sequence[Record], codebook: Codebook) -> tuple[list[str], Bools]:
-    """Passages and their labels, shape (passages, labels)."""
-    rows = [record.multi_hot(codebook) for record in records]
-    return [r.text for r in records], np.array(rows).reshape(-1, len(codebook.keys)) > 0.5
-
-
-def evaluate_baseline(
-    baseline: Baseline,
-    corpus: Sequence[Record],
-    texts: Sequence[str],
-    truth: Bools,
-    codebook: Codebook,
-) -> Evaluation:
-    """Train on the corpus's training split, choose thresholds on validation, score the texts."""
-
-    def of_split(split: str) -> tuple[list[str], Bools]:
-        return texts_and_truth([r for r in corpus if r.effective_split == split], codebook)
-
-    (train, train_truth), (validation, validation_truth) = of_split("train"), of_split("validation")
-    scored = baseline(train, train_truth, [*validation, *texts])
-    thresholds = [
-        best_threshold(scores, present)
-        for scores, present in zip(scored[: len(validation)].T, validation_truth.T, strict=True)
-    ]
-    return evaluate(truth, scored[len(validation) :], thresholds, codebook)
 
 
 if __name__ == "__main__":

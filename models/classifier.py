@@ -44,6 +44,10 @@ class Classifier:
         """Calibrated scores of shape (texts, labels); each text is one passage."""
         return scores(self._engine.logits(texts), self._slopes, self._intercepts)
 
+    def uncalibrated_scores(self, texts: Sequence[str]) -> Scores:
+        """The logits' plain sigmoid, shape (texts, labels): what calibration starts from."""
+        return scores(self._engine.logits(texts), 1.0, 0.0)
+
     def predict(self, documents: Sequence[str]) -> list[Prediction]:
         """Split each document into passages and score them, all documents in one go."""
         spans = [split_passages(text, self.framing.codebook.language) for text in documents]
