@@ -43,15 +43,19 @@ def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that say which passages to score, for `chosen_records`."""
     passages = parser.add_mutually_exclusive_group()
     passages.add_argument("--corpus", nargs="+", type=Path, help="files to score whole")
-    passages.add_argument("--split", choices=SPLITS, default="test", help="of the project's corpus")
+    passages.add_argument("--split", choices=SPLITS, default="test", help="of the training corpus")
+    parser.add_argument(
+        "--training", nargs="+", type=Path, default=DEFAULT_PATHS,
+        help="the corpus that splits and baselines come from; the project's if not given",
+    )  # fmt: skip
 
 
 def chosen_records(args: argparse.Namespace, codebook: Codebook) -> tuple[list[Record], str]:
     """The passages that the options ask for, and a name for them. Raises if there are none."""
     if args.corpus:
-        records, name = read_records(args.corpus, codebook), ", ".join(map(str, args.corpus))
+        records, name = read_records(args.corpus, codebook), ", ".join(p.name for p in args.corpus)
     else:
-        records = of_split(read_records(DEFAULT_PATHS, codebook), args.split)
+        records = of_split(read_records(args.training, codebook), args.split)
         name = f"the {args.split} split"
     if not records:
         raise InputError(f"{name}: there is no passage to score.")

@@ -1,85 +1,156 @@
-"""The evaluation report: one result in memory, rendered as JSON and as Markdown."""
+"""The evaluation report: one frozen result in memory, from which every file is written."""
 
-import json
-import platform
-import shlex
-import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from data.codebook import Codebook
-from eval.evaluation import Evaluation
+from data.corpus import corpus_fingerprint
+from data.records import CorpusError, Record
+from eval import metrics
+from eval.attribution import Mistakes, confident_mistakes
+from eval.behavior import Behavior, run_suite
+from eval.bootstrap import REPEATS, resample_weights
+from eval.document_measures import DocumentResult, judge_documents
+from eval.documents import Document
+from eval.estimates import SEED
+from eval.inputs import InputError, texts_and_truth
+from eval.leakage import Probe, probe_leakage
+from eval.measures import Measures, measure
+from eval.metrics import Bools
+from eval.provenance import Run, describe_run
+from eval.reliability import LabelDetail, label_detail
+from eval.slices import Slice, slice_results
+from eval.suite_items import load_suite
+from eval.systems import baseline_systems
+from models.bundle import bundle_sha256
+from models.calibration import scores as scaled
+from models.classifier import Classifier
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What was scored, and what baselines and leakage probes learned from."""
+
+    name: str
+    sha256: str
+    training_sha256: str
+
+
+@dataclass(frozen=True)
+class CoOccurrence:
+    """Passages that carry both labels, and that were found to: rows and columns as in `labels`."""
+
+    labels: tuple[str, ...]
+    truth: tuple[tuple[int, ...], ...]
+    found: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a report says. `systems` holds the model first, then the baselines."""
+    """Everything a report says; docs/report.md describes it field by field.
+
+    `systems` holds the model first, then the baselines.
+    """
 
     model: str
     bundle_sha256: str
-    corpus: str
-    corpus_sha256: str
+    corpus: Corpus
     codebook_version: str
-    systems: dict[str, Evaluation]
+    systems: dict[str, Measures]
+    co_occurrence: CoOccurrence
+    labels: dict[str, LabelDetail]
+    documents: tuple[DocumentResult, ...]
+    slices: tuple[Slice, ...]
+    mistakes: dict[str, Mistakes]
+    behavior: Behavior | None
+    leakage: dict[str, Probe]
+    provenance: Run
     notes: tuple[str, ...]
-    command: str
-    created: str
-    machine: str
+
+    @property
+    def result(self) -> Measures:
+        """The model's own measures."""
+        return self.systems[self.model]
 
     def as_json(self) -> dict[str, Any]:
         """The layout of `report.json`."""
         return {"schema": SCHEMA_VERSION, **asdict(self)}
 
 
-def describe_run() -> dict[str, str]:
-    """The command line, the time, and the machine of this process."""
-    return {
-        "command": shlex.join(["python", "-m", "eval", *sys.argv[1:]]),
-        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+def make_report(
+    folder: Path,
+    records: Sequence[Record],
+    name: str,
+    documents: dict[str, list[Document]],
+    training: Sequence[Record],
+    codebook: Codebook,
+    *,
+    baselines: bool,
+) -> Report:
+    """Score everything with the bundle in the folder, and with baselines if these are wanted.
+
+    `documents` are lists by where they come from. Raises `InputError` if there are no passages.
+    """
+    if not records:
+        raise InputError(f"There are no passages in {name}.")
+    classifier = Classifier.load(folder)
+    texts, truth = texts_and_truth(records, codebook)
+    logits = classifier.logits(texts)
+    scores, before = classifier.calibrate(logits), scaled(logits, slope=1.0, intercept=0.0)
+    ids = [record.document_id for record in records]
+    model = f"framescope {folder.name}"
+    systems = {
+        model: measure(truth, scores, classifier.thresholds, ids, codebook.keys, codebook.frames)
     }
-
-
-def write_report(report: Report, codebook: Codebook, folder: Path) -> None:
-    """Write `report.json` and `report.md` into the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n"
-    (folder / "report.json").write_text(text, encoding="utf-8")
-    (folder / "report.md").write_text(markdown(report, codebook), encoding="utf-8")
-
-
-def markdown(report: Report, codebook: Codebook) -> str:
-    """The report for people, short enough for a pull-request comment."""
-    model, result = next(iter(report.systems.items()))
-    systems = "\n".join(
-        f"| {name} | {e.macro_f1:.3f} | {e.micro_f1:.3f} | {e.macro_average_precision:.3f} | "
-        + " | ".join(f"{e.labels[key].f1:.3f}" for key in codebook.keys)
-        + " |"
-        for name, e in report.systems.items()
+    notes: list[str] = []
+    if baselines:
+        found, notes = baseline_systems(classifier, folder, training, texts, codebook)
+        for title, (other, thresholds) in found.items():
+            systems[title] = measure(truth, other, thresholds, ids, codebook.keys, codebook.frames)
+    predicted = scores >= classifier.thresholds
+    weights = resample_weights(ids, REPEATS, SEED)
+    return Report(
+        model=model,
+        bundle_sha256=bundle_sha256(folder),
+        corpus=Corpus(name, corpus_fingerprint(records), corpus_fingerprint(training)),
+        codebook_version=codebook.version,
+        systems=systems,
+        co_occurrence=CoOccurrence(codebook.keys, _together(truth), _together(predicted)),
+        labels={
+            key: label_detail(truth[:, i], before[:, i], scores[:, i], weights)
+            for i, key in enumerate(codebook.keys)
+        },
+        documents=tuple(
+            judge_documents(classifier, of_source, source)
+            for source, of_source in documents.items()
+            if of_source
+        ),
+        slices=tuple(slice_results(records, truth, predicted, codebook)),
+        mistakes=confident_mistakes(
+            classifier.score_passages, records, truth, scores, classifier.thresholds, codebook
+        ),
+        behavior=_behavior(classifier, codebook, notes),
+        leakage=probe_leakage(training, records, truth, codebook),
+        provenance=describe_run(SEED),
+        notes=tuple(notes),
     )
-    labels = "\n".join(
-        f"| {key} | {r.precision:.3f} | {r.recall:.3f} | {r.f1:.3f} | {r.average_precision:.3f} "
-        f"| {r.threshold:.3f} | {r.support} |"
-        for key, r in result.labels.items()
-    )
-    notes = "".join(f"\n> {note}\n" for note in report.notes)
-    return f"""# {model} on {report.corpus}
 
-{result.passages} passages, corpus `{report.corpus_sha256[:12]}`, bundle
-`{report.bundle_sha256[:12]}`, codebook {report.codebook_version}. Macro and micro values are over
-the frames ({", ".join(codebook.frames)}), each at its own threshold.
-{notes}
-| | macro-F1 | micro-F1 | macro AP | {" | ".join(f"F1 {key}" for key in codebook.keys)} |
-|---|---|---|---|{"---|" * len(codebook.keys)}
-{systems}
 
-| label | precision | recall | F1 | average precision | threshold | support |
-|---|---|---|---|---|---|---|
-{labels}
+def _together(present: Bools) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(map(int, row)) for row in metrics.co_occurrence(present))
 
-`{report.command}`, {report.created}, {report.machine}
-"""
+
+def _behavior(classifier: Classifier, codebook: Codebook, notes: list[str]) -> Behavior | None:
+    """None, and a note, where the suite was written for another codebook."""
+    try:
+        suite = load_suite(codebook)
+    except CorpusError as error:
+        notes.append(
+            f"The behavioral suite does not fit this codebook and was left out: {error.problems[0]}"
+        )
+        return None
+    return run_suite(classifier.score_passages, classifier.thresholds, codebook, suite)

@@ -16,20 +16,22 @@ def test_the_report_says_how_good_the_model_is_and_how_good_baselines_are(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    model, tfidf, probe = report["systems"].values()
-    assert list(report["systems"])[1:] == ["TF-IDF + logistic regression", "linear probe"]
+    model, keywords, tfidf, probe = report["systems"].values()
+    names = ["keywords", "TF-IDF + logistic regression", "linear probe"]
+    assert list(report["systems"])[1:] == names
     # The file is part of what they were trained on, so a baseline that works does well on it.
-    assert tfidf["macro_f1"] > 0.8
-    assert 0 < probe["macro_f1"] < 1
-    assert model["passages"] == sum(1 for _ in CORPUS[1].open(encoding="utf-8"))
+    assert tfidf["macro"]["f1"]["value"] > 0.8
+    assert 0 < probe["macro"]["f1"]["value"] < 1
+    assert 0 < keywords["macro"]["f1"]["value"] < 1
+    assert model["items"] == sum(1 for _ in CORPUS[1].open(encoding="utf-8"))
     frames = list(model["labels"])[:4]
-    assert model["macro_f1"] == pytest.approx(
-        sum(model["labels"][frame]["f1"] for frame in frames) / 4
+    assert model["macro"]["f1"]["value"] == pytest.approx(
+        sum(model["labels"][frame]["f1"]["value"] for frame in frames) / 4
     )
     assert "learned from another state of the corpus" in report["notes"][0]
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert markdown.strip() == done.stdout.strip()
-    assert f"| TF-IDF + logistic regression | {tfidf['macro_f1']:.3f} |" in markdown
+    assert f"| TF-IDF + logistic regression | {tfidf['macro']['f1']['value']:.3f} |" in markdown
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Where a model comes from, as far as this machine and repository can tell."""
 
-import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,12 +10,12 @@ from pathlib import Path
 from data.corpus import corpus_fingerprint
 from data.records import Record
 from data.splits import SPLITS
+from eval.provenance import git_state
 from models.base_encoder import file_sha256, locate
 from models.bundle import BaseEncoder, Provenance
 from training.recipe import Recipe
 
 LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "openvino", "numpy", "bentoml")
-ROOT = Path(__file__).parents[1]
 
 
 def provenance(recipe: Recipe, records: Sequence[Record]) -> Provenance:
@@ -39,19 +38,6 @@ def provenance(recipe: Recipe, records: Sequence[Record]) -> Provenance:
         recipe=asdict(recipe),
         libraries={name: version(name) for name in LIBRARIES},
     )
-
-
-def git_state() -> tuple[str, bool]:
-    """The commit, and whether tracked files differ from it; ("unknown", True) outside git."""
-
-    def git(*args: str) -> str:
-        command = ["git", "-C", str(ROOT), *args]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown", True
 
 
 def weights_sha256(encoder: str) -> str:

@@ -1,0 +1,378 @@
+import json
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playwright.sync_api import Page, sync_playwright
+
+from data.codebook import Codebook
+from data.records import CorpusError, Record, read_records, record_model
+from eval import metrics
+from eval.attribution import WORD, confident_mistakes, without, word_effects
+from eval.document_measures import evidence_counts, evidence_measures
+from eval.documents import Document, read_documents, rebuild_documents
+from eval.inputs import texts_and_truth
+from eval.leakage import group_rates
+from eval.lexicon import LexiconError, keywords, load_lexicon, phrase_pattern
+from eval.measures import measure
+from eval.report import SCHEMA_VERSION
+from eval.slices import MIN_PASSAGES, length_thirds, slice_results, source_family
+from models.calibration import Scores
+from tests.conftest import command
+from tests.small_model import CORPUS
+
+CHROMIUM = shutil.which("chromium")
+SEED = CORPUS[0]
+
+
+@pytest.fixture(scope="module")
+def records(codebook: Codebook) -> list[Record]:
+    return read_records(CORPUS, codebook)
+
+
+@pytest.fixture(scope="module")
+def out(home: Path, codebook: Codebook, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on the seed corpus and on a file of documents."""
+    folder = tmp_path_factory.mktemp("report")
+    documents = folder / "more.jsonl"
+    text = "They are tightening the ring around us.\nThe talks went on until late in the evening."
+    row = {"id": "d", "text": text, "frames": [codebook.frames[0]], "source": "S", "date": None}
+    documents.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    done = command(
+        home, "eval", "report", "promoted", "--corpus", str(SEED), "--documents", str(documents),
+        "--out", str(folder),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(out: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_the_schema_is_the_documented_one(report: dict[str, Any]) -> None:
+    assert report["schema"] == SCHEMA_VERSION
+    page = (Path(__file__).parents[1] / "docs/report.md").read_text(encoding="utf-8")
+    assert f"Schema version {SCHEMA_VERSION}." in page
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(report)
+
+
+def test_every_number_lies_in_its_interval_and_in_all_files(
+    report: dict[str, Any], out: Path, codebook: Codebook
+) -> None:
+    model = report["systems"][report["model"]]
+    f1 = model["macro"]["f1"]
+    assert f1["low"] <= f1["value"] <= f1["high"]
+    markdown = (out / "report.md").read_text(encoding="utf-8")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for key in codebook.keys:
+        measures = model["labels"][key]
+        shown = f"{measures['f1']['value']:.3f}"
+        (row,) = re.findall(rf"^\| {key} \|.*$", markdown, re.MULTILINE)
+        assert f"| {shown} |" in row
+        assert f"<b>{shown}</b>" in page
+    assert len(markdown) < 10_000
+
+
+def test_the_report_says_where_its_numbers_come_from(
+    report: dict[str, Any], bundle: Path, codebook: Codebook
+) -> None:
+    run = report["provenance"]
+    assert re.fullmatch("[0-9a-f]{40}|unknown", run["git_commit"])
+    assert run["command"].startswith("python -m eval report promoted --corpus")
+    assert run["libraries"]["numpy"] == np.__version__
+    assert run["cores"] >= 1
+    assert run["cpu"]
+    assert report["codebook_version"] == codebook.version
+    assert len({report["bundle_sha256"], *list(report["corpus"].values())[1:]}) == 3
+
+
+def test_each_measure_of_the_suite_is_a_case(out: Path, report: dict[str, Any]) -> None:
+    root = ElementTree.parse(out / "junit.xml").getroot()
+    names = {str(case.get("name")) for case in root.iter("testcase")}
+    assert {"actor swap: flip rate", "minimal pairs: both sides right"} <= names
+    assert len(names) == int(root.get("tests", 0))
+    rules = set(report["behavior"]["topic_without_frame"]["rules"])
+    assert {f"topic without frame: {rule}" for rule in rules} <= names
+
+
+# ---- measures
+
+
+def test_without_resampling_the_measures_are_the_plain_metrics(
+    records: list[Record], codebook: Codebook
+) -> None:
+    _, truth = texts_and_truth(records, codebook)
+    scores = np.random.default_rng(0).random(truth.shape)
+    found = measure(
+        truth, scores, np.full(len(codebook.keys), 0.6), [r.document_id for r in records],
+        codebook.keys, codebook.frames,
+    )  # fmt: skip
+    frames = [codebook.keys.index(frame) for frame in codebook.frames]
+    assert found.macro.f1.value == pytest.approx(
+        metrics.macro_f1(truth[:, frames], scores[:, frames] >= 0.6)
+    )
+    assert found.micro.average_precision.value == pytest.approx(
+        metrics.average_precision(truth[:, frames].ravel(), scores[:, frames].ravel())
+    )
+    for i, key in enumerate(codebook.keys):
+        assert found.labels[key].support == truth[:, i].sum()
+        auc = found.labels[key].roc_auc
+        assert auc.value == metrics.roc_auc(truth[:, i], scores[:, i])
+        assert auc.low < auc.value < auc.high
+
+
+# ---- slices
+
+
+def test_every_passage_is_in_one_slice_of_each_dimension(
+    records: list[Record], codebook: Codebook
+) -> None:
+    _, truth = texts_and_truth(records, codebook)
+    predicted = np.random.default_rng(0).random(truth.shape) > 0.7
+    supports: Counter[str] = Counter()
+    slices = slice_results(records, truth, predicted, codebook)
+    for part in slices:
+        supports[part.dimension] += part.support
+        assert part.small == (part.support < MIN_PASSAGES)
+        assert (part.macro_f1 is None) == (part.frames == 0)
+    assert set(supports.values()) == {len(records)}
+    assert len(supports) == 5 + len(codebook.voices)
+    ranked = [p for p in slices if p.dimension == "genre" and not p.small and p.macro_f1]
+    values = [p.macro_f1.value for p in ranked if p.macro_f1]
+    assert values == sorted(values)
+
+
+@given(st.lists(st.integers(1, 60)))
+def test_length_thirds_follow_the_length(words: list[int]) -> None:
+    thirds = length_thirds(words)
+    assert len(thirds) == len(words)
+    order = list(dict.fromkeys(third for _, third in sorted(zip(words, thirds, strict=True))))
+    assert len(order) == len(set(thirds)) <= 3
+
+
+def test_the_family_of_a_source_stands_before_the_colon(codebook: Codebook) -> None:
+    record = record_model(codebook)
+    plain: dict[str, Any] = {"id": "1", "text": "t", "frames": []}
+    plain |= dict.fromkeys(codebook.voices, False)
+    assert source_family(record(**plain, source="UNGA:VNM")) == "UNGA"
+    assert source_family(record(**plain)) == "unknown"
+
+
+# ---- attribution
+
+
+def keyword_score(texts: Sequence[str]) -> Scores:
+    """A scorer of two labels that each hang on a word."""
+    words = [text.lower().split() for text in texts]
+    return np.array([[0.9 if w in of else 0.1 for w in ("ring", "never")] for of in words])
+
+
+def test_the_word_that_decides_has_the_largest_effect() -> None:
+    text = "They draw the ring tighter and never rest"
+    for label, word in enumerate(("ring", "never")):
+        ((first, *others),) = word_effects(keyword_score, [(text, label)])
+        assert first.word == word == text[first.start : first.end]
+        assert first.effect == pytest.approx(0.8)
+        assert {effect.effect for effect in others} == {0.0}
+    assert word_effects(keyword_score, [("…", 0)]) == [()]
+    assert word_effects(keyword_score, []) == []
+
+
+@given(st.text(alphabet="ab ,.'é", max_size=30))
+def test_leaving_a_word_out_leaves_the_others(text: str) -> None:
+    words = [match[0] for match in WORD.finditer(text)]
+    for i, match in enumerate(WORD.finditer(text)):
+        left = WORD.findall(without(text, *match.span()))
+        assert "".join(left) == "".join(words[:i] + words[i + 1 :])
+
+
+def test_the_most_confident_errors_come_first(records: list[Record], codebook: Codebook) -> None:
+    few = records[:60]
+    texts, truth = texts_and_truth(few, codebook)
+
+    def score(texts: Sequence[str]) -> Scores:
+        labels = range(len(codebook.keys))
+        return np.array([[(len(text) * 7919 + i) % 101 / 100 for i in labels] for text in texts])
+
+    scores, thresholds = score(texts), np.full(len(codebook.keys), 0.5)
+    found = confident_mistakes(score, few, truth, scores, thresholds, codebook)
+    assert list(found) == list(codebook.frames)
+    for frame, of_frame in found.items():
+        positives = [mistake.score for mistake in of_frame.false_positives]
+        assert positives == sorted(positives, reverse=True)
+        assert all(frame not in mistake.true_frames for mistake in of_frame.false_positives)
+        assert all(frame in mistake.true_frames for mistake in of_frame.false_negatives)
+        assert all(mistake.score < 0.5 for mistake in of_frame.false_negatives)
+
+
+# ---- documents
+
+
+def test_documents_are_rebuilt_from_their_passages(
+    records: list[Record], codebook: Codebook
+) -> None:
+    documents = rebuild_documents(records, CORPUS, codebook)
+    with_offsets = [record for record in records if record.start is not None]
+    assert {d.id for d in documents} == {record.document for record in with_offsets}
+    for document in documents:
+        passages = [record for record in with_offsets if record.document == document.id]
+        assert set(document.frames) == {frame for record in passages for frame in record.frames}
+        assert all(document.text[r.start : r.end] == r.text for r in passages)
+        assert document.evidence is not None
+        assert sum(map(len, document.evidence.values())) == sum(len(r.frames) for r in passages)
+
+
+def test_evidence_counts_only_annotated_documents(codebook: Codebook) -> None:
+    frame = codebook.frames[0]
+    none: dict[str, tuple[int | tuple[int, int], ...]] = dict.fromkeys(codebook.frames, ())
+    documents = [
+        Document("a", "x" * 90, (frame,), none | {frame: ((0, 20), 50)}),
+        Document("b", "x" * 90, (frame,), None),
+    ]
+    empty: dict[str, list[tuple[int, int]]] = {f: [] for f in codebook.frames}
+    marked = [empty | {frame: [(10, 30), (60, 80)]}, empty]
+    counts = evidence_counts(documents, marked, codebook)
+    assert counts.shape == (1, len(codebook.frames), 4)
+    result = evidence_measures(counts[:, 0])
+    assert (result.precision.value, result.recall.value, result.f1.value) == (0.5, 0.5, 0.5)
+    assert (result.marked, result.annotated) == (2, 2)
+
+
+def test_all_problems_of_a_documents_file_are_told(tmp_path: Path, codebook: Codebook) -> None:
+    first, second = codebook.frames[:2]
+    good = {"id": "a", "text": "Some text.", "frames": [first], "source": "s", "date": "2001"}
+    rows: list[dict[str, Any]] = [
+        good | {"evidence_starts": {first: [3]}},
+        good | {"id": "b", "frames": ["nonsense"]},
+        good | {"id": "c", "evidence_starts": {second: [0]}},
+        good | {"id": "d", "evidence_starts": {first: [10]}},
+        good,
+    ]
+    file = tmp_path / "documents.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)) + "\n{\n", encoding="utf-8")
+    with pytest.raises(CorpusError) as caught:
+        read_documents(file, codebook)
+    told = [(p.line, p.field) for p in caught.value.problems]
+    assert told == [
+        (2, "frames.0"), (3, "evidence_starts"), (4, "evidence_starts"), (5, "id"), (6, "document"),
+    ]  # fmt: skip
+    file.write_text(json.dumps(rows[0]) + "\n" + json.dumps(good | {"id": "e"}), encoding="utf-8")
+    marked, unmarked = read_documents(file, codebook)
+    assert marked.evidence is not None
+    assert marked.evidence[first] == (3,)
+    assert unmarked.evidence is None
+
+
+# ---- baselines and probes
+
+
+def test_phrases_match_whole_words_and_their_endings() -> None:
+    pattern = phrase_pattern(["encircl*", "ring of", "no"])
+    found = pattern.findall("Encirclement; a RING  of steel; string of nothing; no.")
+    assert found == ["Encirclement", "RING  of", "no"]
+
+
+def test_the_lexicon_knows_the_codebooks_frames(codebook: Codebook, tmp_path: Path) -> None:
+    frame = codebook.frames[0]
+    phrase = load_lexicon(codebook)[frame][0].replace("*", "ed")
+    scores = keywords(codebook)([], np.zeros((0, 0), np.bool_), [phrase, "Good morning."])
+    assert scores[0, codebook.keys.index(frame)] >= 0.5
+    assert not scores[1].any()
+    (tmp_path / "other.yaml").write_text("surprise: [boo]\n", encoding="utf-8")
+    with pytest.raises(LexiconError, match="phrases for surprise"):
+        load_lexicon(codebook, tmp_path / "other.yaml")
+
+
+def test_group_rates_are_the_groups_means() -> None:
+    labels = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    rates = group_rates(labels, ["a", "a", "b"], ["b", "a", "unseen"])
+    assert rates == pytest.approx(np.array([[1, 1], [0.5, 0], [2 / 3, 1 / 3]]))
+    assert group_rates(np.zeros((0, 2)), [], ["a"]).tolist() == [[0, 0]]
+
+
+# ---- the page
+
+
+@dataclass
+class Opened:
+    page: Page
+    requested: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def opened(out: Path) -> Iterator[Opened]:
+    if CHROMIUM is None:
+        pytest.skip("there is no `chromium` on the PATH")
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM) as browser,
+    ):
+        opened = Opened(browser.new_page(color_scheme="dark"))
+        opened.page.on("request", lambda request: opened.requested.append(request.url))
+        opened.page.on("pageerror", lambda error: opened.errors.append(str(error)))
+        opened.page.on("console", lambda message: opened.errors.append(message.text))
+        opened.page.goto((out / "report.html").as_uri())
+        yield opened
+
+
+def test_the_page_needs_no_network(opened: Opened, out: Path) -> None:
+    assert opened.errors == []
+    assert [url for url in opened.requested if not url.startswith("data:")] == [
+        (out / "report.html").as_uri()
+    ]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"(src|href|url|xmlns)\W+https?:", page)
+
+
+def test_the_page_has_its_plots_and_tables(
+    opened: Opened, report: dict[str, Any], codebook: Codebook
+) -> None:
+    page = opened.page
+    for name in ("systems", "curves", "thresholds", "reliability", "swap"):
+        box = page.locator(f"#plot-{name} svg").bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) > 80, name
+    for name in ("curves", "reliability"):
+        text = page.locator(f"#plot-{name}").text_content() or ""
+        assert all(label.name in text for label in codebook.labels)
+    for table in ("labels-table", "calibration-table"):
+        assert page.locator(f"#{table} tbody tr").count() == len(codebook.labels)
+    genres = [part for part in report["slices"] if part["dimension"] == "genre"]
+    rows = page.locator("tbody[data-dimension=genre] td.support").all_inner_texts()
+    assert rows == [str(part["support"]) for part in genres]
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_the_page_follows_the_readers_colors(opened: Opened) -> None:
+    def shade(selector: str, property: str) -> int:
+        color = opened.page.evaluate(
+            "([s, p]) => getComputedStyle(document.querySelector(s))[p]", [selector, property]
+        )
+        return sum(map(int, re.findall(r"\d+", color)[:3]))
+
+    for scheme, light in (("dark", False), ("light", True)):
+        opened.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert (shade("body", "backgroundColor") > 380) == light
+        assert (shade("#plot-curves svg text", "fill") < 380) == light
+
+
+def test_a_passage_is_shown_as_text(opened: Opened, report: dict[str, Any]) -> None:
+    for frame, found in report["mistakes"].items():
+        block = opened.page.locator(f"details[data-label={frame}]")
+        for mistake in (*found["false_positives"], *found["false_negatives"]):
+            text = " ".join((block.text_content() or "").split())
+            assert " ".join(mistake["text"].split()) in text
