@@ -9,6 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from transformers.utils.logging import disable_progress_bar
+
 from data.corpus import DEFAULT_PATHS
 from data.records import CorpusError, read_records
 from data.splits import SPLITS
@@ -36,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     report.add_argument("--out", type=Path, default=Path("reports/latest"), help="folder to write")
     args = parser.parse_args(argv)
+    disable_progress_bar()  # of loading the weights of the baselines' encoder
     try:
         run_report(args)
     except (registry.RegistryError, BundleError, CorpusError, ReportError, OSError) as error:

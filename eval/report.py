@@ -26,6 +26,7 @@ from eval.slices import Slice, slice_results
 from eval.suite_items import load_suite
 from eval.systems import baseline_systems
 from models.bundle import bundle_sha256
+from models.calibration import scores as scaled
 from models.classifier import Classifier
 
 SCHEMA_VERSION = 2
@@ -103,7 +104,8 @@ def make_report(
         raise ReportError(f"There are no passages in {name}.")
     classifier = Classifier.load(folder)
     texts, truth = texts_and_truth(records, codebook)
-    scores = classifier.score_passages(texts)
+    logits = classifier.logits(texts)
+    scores, before = classifier.calibrate(logits), scaled(logits, slope=1.0, intercept=0.0)
     ids = [record.document_id for record in records]
     model = f"framescope {folder.name}"
     systems = {
@@ -116,7 +118,6 @@ def make_report(
             systems[title] = measure(truth, other, thresholds, ids, codebook.keys, codebook.frames)
     predicted = scores >= classifier.thresholds
     weights = resample_weights(ids, REPEATS, SEED)
-    before = classifier.uncalibrated_scores(texts)
     return Report(
         model=model,
         bundle_sha256=bundle_sha256(folder),

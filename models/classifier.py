@@ -8,7 +8,7 @@ import numpy as np
 
 from data.passages import Span, split_passages
 from models.bundle import Framing, read_framing
-from models.calibration import Scores, scores
+from models.calibration import Floats, Scores, scores
 from models.engine import Engine
 
 DOCUMENT_RULE = "max"
@@ -42,11 +42,15 @@ class Classifier:
 
     def score_passages(self, texts: Sequence[str]) -> Scores:
         """Calibrated scores of shape (texts, labels); each text is one passage."""
-        return scores(self._engine.logits(texts), self._slopes, self._intercepts)
+        return self.calibrate(self.logits(texts))
 
-    def uncalibrated_scores(self, texts: Sequence[str]) -> Scores:
-        """The logits' plain sigmoid, shape (texts, labels): what calibration starts from."""
-        return scores(self._engine.logits(texts), 1.0, 0.0)
+    def logits(self, texts: Sequence[str]) -> Floats:
+        """What calibration starts from, shape (texts, labels)."""
+        return self._engine.logits(texts)
+
+    def calibrate(self, logits: Floats) -> Scores:
+        """Calibrated scores from logits, both of shape (texts, labels)."""
+        return scores(logits, self._slopes, self._intercepts)
 
     def predict(self, documents: Sequence[str]) -> list[Prediction]:
         """Split each document into passages and score them, all documents in one go."""
