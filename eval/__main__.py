@@ -10,6 +10,8 @@ MODEL is a bundle folder, a registered version, or `promoted`.
 import argparse
 import sys
 
+from transformers.utils.logging import disable_progress_bar
+
 from data.records import CorpusError
 from eval import compare_command, gate_command, report_command
 from eval.inputs import InputError
@@ -31,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, (module, text) in COMMANDS.items():
         module.add_arguments(commands.add_parser(name, help=text))
     args = parser.parse_args(argv)
+    disable_progress_bar()  # of loading the weights of the baselines' encoder
     try:
         code: int = COMMANDS[args.command][0].run(args)
     except COULD_NOT_RUN as error:
