@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import HfArgumentParser
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from data.codebook import Codebook, CodebookError, load_codebook
 from data.corpus import DEFAULT_PATHS, corpus_fingerprint, to_dataset_dict
@@ -73,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     disable_progress_bar()  # of loading and saving weights; the training bar is another
+    set_verbosity_error()  # what it warns of here is how its own parts fit together
     dataclasses: list[Any] = [Options, Recipe]
     parser = HfArgumentParser(dataclasses, prog="python -m training", description=__doc__)
     options, recipe = parser.parse_args_into_dataclasses(argv)
