@@ -181,7 +181,9 @@ def agreement_text(agreement: Agreement) -> str:
     ]
     for key, label in agreement.labels.items():
         pairs = ", ".join(
-            f"{one} and {other} {_number(f1)}" for (one, other), f1 in label.pairwise_f1.items()
+            f"{one} and {other} {_number(f1)}"
+            for (one, other), f1 in label.pairwise_f1.items()
+            if f1 is not None
         )
         lines.append(f"{key:<16} {_number(label.alpha):>6} {_number(label.mean_f1):>6}   {pairs}")
     lines += ["", "alpha: Krippendorff's, 1 is perfect, 0 chance, - where the labels do not vary"]
