@@ -287,7 +287,7 @@ def test_two_models_are_compared(
 ) -> None:
     assert main(["compare", str(bundle), str(good), "--corpus", str(corpus)]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith(f"# bundle (new) against {bundle.name} (old) on {corpus}\n")
+    assert printed.startswith(f"# bundle (new) against {bundle.name} (old) on {corpus.name}\n")
     assert "**Macro-F1: better**" in printed
 
 
@@ -301,7 +301,7 @@ def test_what_cannot_be_compared_is_told_in_a_sentence(
     assert main(["compare", str(folder), str(good)]) == 2
     assert "only models with the same labels can be compared" in capsys.readouterr().err
     assert main(["compare", str(good), str(good), "--corpus", str(empty)]) == 2
-    assert capsys.readouterr().err == f"{empty}: there is no passage to score.\n"
+    assert capsys.readouterr().err == f"{empty.name}: there is no passage to score.\n"
 
 
 texts = st.text(st.characters(codec="utf-8"))

@@ -90,7 +90,13 @@ def test_ctrl_c_says_how_to_go_on(encoder: Path, tmp_path: Path) -> None:
     line = [sys.executable, "-m", "training"]
     line += arguments(encoder, tmp_path / "run", "--epochs", "50", "--patience", "50")
     process = subprocess.Popen(
-        line, cwd=ROOT, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
+        line,
+        cwd=ROOT,
+        env=environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that starts the tests in the background has them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
     while last_checkpoint(tmp_path / "run") is None and process.poll() is None:
         time.sleep(0.01)
