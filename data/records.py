@@ -105,17 +105,35 @@ class Record(BaseModel):
         ]
 
 
-def record_model(codebook: Codebook) -> type[Record]:
-    """`Record` with this codebook's frames as the only ones allowed and its voices as fields."""
+def frame_type(codebook: Codebook) -> Any:
+    """The type of a frame's key, for pydantic: a string that the codebook has as a frame."""
 
     def known(frame: str) -> str:
         if frame not in codebook.frames:
             raise ValueError(f"{frame!r} is no frame; there are {', '.join(codebook.frames)}")
         return frame
 
-    frames: Any = list[Annotated[str, AfterValidator(known)]]
+    return Annotated[str, AfterValidator(known)]
+
+
+def schema_problems(error: ValidationError, file: Path, line: int, whole: str) -> list[Problem]:
+    """All that pydantic found in one line; `whole` names it where no field is to blame."""
+    return [
+        Problem(
+            file,
+            line,
+            ".".join(map(str, e["loc"])) or whole,
+            e["msg"].removeprefix("Value error, "),
+        )
+        for e in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def record_model(codebook: Codebook) -> type[Record]:
+    """`Record` with this codebook's frames as the only ones allowed and its voices as fields."""
+    frame: Any = frame_type(codebook)
     voices: dict[str, Any] = dict.fromkeys(codebook.voices, (bool, ...))
-    return create_model("Record", __base__=Record, frames=(frames, ...), **voices)
+    return create_model("Record", __base__=Record, frames=(list[frame], ...), **voices)
 
 
 def corpus_files(paths: Iterable[Path]) -> list[Path]:
@@ -150,15 +168,7 @@ def read_records(paths: Iterable[Path], codebook: Codebook) -> list[Record]:
             try:
                 record = model.model_validate_json(line)
             except ValidationError as error:
-                problems += [
-                    Problem(
-                        file,
-                        number,
-                        ".".join(map(str, e["loc"])) or "record",
-                        e["msg"].removeprefix("Value error, "),
-                    )
-                    for e in error.errors(include_url=False, include_input=False)
-                ]
+                problems += schema_problems(error, file, number, "record")
                 continue
             records.append(record)
             if record.id in seen:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -17,7 +16,16 @@ from pydantic import (
 )
 
 from data.codebook import Codebook
-from data.records import CorpusError, Name, Problem, Record, corpus_files, document_text
+from data.records import (
+    CorpusError,
+    Name,
+    Problem,
+    Record,
+    corpus_files,
+    document_text,
+    frame_type,
+    schema_problems,
+)
 
 
 @dataclass(frozen=True)
@@ -89,9 +97,7 @@ def read_documents(file: Path, codebook: Codebook) -> list[Document]:
         try:
             row = model.model_validate_json(line)
         except ValidationError as error:
-            for e in error.errors(include_url=False, include_input=False):
-                field = ".".join(map(str, e["loc"])) or "document"
-                problems.append(Problem(file, number, field, e["msg"]))
+            problems += schema_problems(error, file, number, "document")
             continue
         reason = _evidence_fault(row)
         if reason:
@@ -113,12 +119,7 @@ def read_documents(file: Path, codebook: Codebook) -> list[Document]:
 
 
 def _row_model(codebook: Codebook) -> type[_Row]:
-    def known(frame: str) -> str:
-        if frame not in codebook.frames:
-            raise ValueError(f"{frame!r} is no frame; there are {', '.join(codebook.frames)}")
-        return frame
-
-    frame: Any = Annotated[str, AfterValidator(known)]
+    frame: Any = frame_type(codebook)
     start: Any = Annotated[int, Field(ge=0)]
     evidence: Any = dict[frame, list[start]] | None
     return create_model(

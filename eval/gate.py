@@ -10,10 +10,10 @@ from eval.behavior import Behavior, run_suite
 from eval.compare import Comparison, Difference, compare
 from eval.evaluation import Evaluation, evaluate
 from eval.gates import Gates
-from eval.inputs import texts_and_truth
+from eval.inputs import promoted_bundle, texts_and_truth
 from eval.junit import Case
 from eval.metrics import Bools, Floats
-from eval.suite_items import FOLDER, Suite
+from eval.suite_items import FOLDER, Suite, load_suite
 from models.classifier import Classifier
 
 NAMED = 5
@@ -61,6 +61,22 @@ def check(
         codebook,
     )
     return [*cases, *judge_regression(comparison, codebook)]
+
+
+def check_bundle(
+    folder: Path, records: Sequence[Record], gates: Gates, codebook: Codebook
+) -> tuple[list[Case], Path | None]:
+    """The cases of a bundle, and the promoted bundle that it was compared with, if there is one."""
+    promoted = promoted_bundle(other_than=folder)
+    cases = check(
+        Classifier.load(folder),
+        records,
+        gates,
+        codebook,
+        Classifier.load(promoted) if promoted else None,
+        load_suite(codebook) if gates.need_suite else None,
+    )
+    return cases, promoted
 
 
 def judge_labels(evaluation: Evaluation, gates: Gates, codebook: Codebook) -> Iterator[Case]:

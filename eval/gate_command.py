@@ -6,12 +6,11 @@ python -m eval gate MODEL [--gates FILE] [--corpus PATH ... | --split test] [--j
 import argparse
 from pathlib import Path
 
-from eval.gate import check
+from eval.gate import check_bundle
 from eval.gates import DEFAULT_PATH, load_gates
-from eval.inputs import add_corpus_arguments, bundle_folder, chosen_records, promoted_bundle
+from eval.inputs import add_corpus_arguments, bundle_folder, chosen_records
 from eval.junit import junit_xml
-from eval.suite_items import load_suite
-from models.classifier import Classifier
+from models.bundle import read_framing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,19 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print a line for each gate. 0: all passed; 1: some failed."""
     folder = bundle_folder(args.model)
-    classifier = Classifier.load(folder)
-    codebook = classifier.framing.codebook
+    codebook = read_framing(folder).codebook
     gates = load_gates(args.gates, codebook)
     records, name = chosen_records(args, codebook)
-    promoted = promoted_bundle(other_than=folder)
-    cases = check(
-        classifier,
-        records,
-        gates,
-        codebook,
-        Classifier.load(promoted) if promoted else None,
-        load_suite(codebook) if gates.need_suite else None,
-    )
+    cases, promoted = check_bundle(folder, records, gates, codebook)
     if args.junit:
         args.junit.parent.mkdir(parents=True, exist_ok=True)
         args.junit.write_text(junit_xml("gates", cases), encoding="utf-8")

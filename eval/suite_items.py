@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from data.codebook import Codebook
-from data.records import CorpusError, Problem
+from data.records import CorpusError, Problem, schema_problems
 from eval.actors import Actor, Item, Text, fits, template_faults
 
 FOLDER = Path(__file__).parent / "suite"
@@ -176,10 +176,7 @@ def _read(
         try:
             item = model.model_validate_json(line, context=known)
         except ValidationError as error:
-            for e in error.errors(include_url=False, include_input=False):
-                field = ".".join(map(str, e["loc"])) or "item"
-                reason = e["msg"].removeprefix("Value error, ")
-                problems.append(Problem(file, number, field, reason))
+            problems += schema_problems(error, file, number, "item")
             continue
         key = getattr(item, name)
         if key in items:

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 
 from data.codebook import Codebook
 from data.records import Record
-from eval.gate import check
+from eval.gate import check_bundle
 from eval.gates import Gates
-from eval.inputs import of_split, promoted_bundle
-from eval.suite_items import load_suite
+from eval.inputs import of_split
 from models import registry
-from models.classifier import Classifier
 
 logger = logging.getLogger("training")
 
@@ -20,15 +18,7 @@ def promote_if_it_passes(
 ) -> bool:
     """Judge a registered version on the corpus's test split; whether it is now promoted."""
     folder = registry.path(version)
-    promoted = promoted_bundle(other_than=folder)
-    cases = check(
-        Classifier.load(folder),
-        of_split(records, "test"),
-        gates,
-        codebook,
-        Classifier.load(promoted) if promoted else None,
-        load_suite(codebook) if gates.need_suite else None,
-    )
+    cases, promoted = check_bundle(folder, of_split(records, "test"), gates, codebook)
     failed = [case for case in cases if not case.passed]
     if not failed:
         registry.promote(version)
