@@ -19,7 +19,8 @@ from data.agreement import (
     pairwise_f1,
 )
 from data.codebook import Codebook, load_codebook
-from data.records import Record, record_model
+from data.corpus import DEFAULT_PATHS
+from data.records import Record, read_records, record_model
 
 CODEBOOK = load_codebook()
 MODEL = record_model(CODEBOOK)
@@ -163,3 +164,20 @@ def test_the_command_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["agreement", str(file)]) == 0
     printed = capsys.readouterr().out
     assert "1 passages in dispute\n\n1-a, 1-b: One.\n  attributed: yes ben; no anna" in printed
+
+
+def test_every_dispute_of_the_two_readings_is_settled_with_a_reason() -> None:
+    folder = Path("data/second_labels")
+    first = {
+        r.id.removesuffix("-first"): r for r in read_records([folder / "first.jsonl"], CODEBOOK)
+    }
+    second = {
+        r.id.removesuffix("-second"): r for r in read_records([folder / "second.jsonl"], CODEBOOK)
+    }
+    settled = {r.id: r for r in read_records(DEFAULT_PATHS, CODEBOOK)}
+    assert first.keys() == second.keys()
+    for name, one in first.items():
+        readings = [one.multi_hot(CODEBOOK), second[name].multi_hot(CODEBOOK)]
+        assert settled[name].text == one.text == second[name].text, name
+        assert settled[name].multi_hot(CODEBOOK) in readings, name
+        assert ("settled: " in settled[name].note) == (readings[0] != readings[1]), name
