@@ -171,19 +171,21 @@ def _why_none(records: Sequence[Record]) -> str:
     )
 
 
+PAIRS_SHOWN = 3
+
+
 def agreement_text(agreement: Agreement) -> str:
     """The agreement for people: a table of labels, the pairs, and the passages in dispute."""
     lines = [
         f"{agreement.passages} passages with labels of two or more annotators: "
         + ", ".join(agreement.annotators),
         "",
-        f"{'label':<16} {'alpha':>6} {'F1':>6}   F1 by pair",
+        f"{'label':<16} {'alpha':>6} {'F1':>6}   F1 of the pairs that agree least",
     ]
     for key, label in agreement.labels.items():
+        known = [(f1, pair) for pair, f1 in label.pairwise_f1.items() if f1 is not None]
         pairs = ", ".join(
-            f"{one} and {other} {_number(f1)}"
-            for (one, other), f1 in label.pairwise_f1.items()
-            if f1 is not None
+            f"{one} and {other} {_number(f1)}" for f1, (one, other) in sorted(known)[:PAIRS_SHOWN]
         )
         lines.append(f"{key:<16} {_number(label.alpha):>6} {_number(label.mean_f1):>6}   {pairs}")
     lines += ["", "alpha: Krippendorff's, 1 is perfect, 0 chance, - where the labels do not vary"]

@@ -128,7 +128,7 @@ def test_the_annotators_of_a_corpus_are_compared(codebook: Codebook) -> None:
     assert measure_agreement(records[::-1], codebook).labels == found.labels
     text = agreement_text(found)
     assert f"  {frame}: yes carl; no anna, ben" in text
-    assert "anna and ben 1.000, anna and carl 0.000" in text
+    assert "anna and carl 0.000, ben and carl 0.000, anna and ben 1.000" in text
 
 
 def test_a_passage_labeled_twice_by_one_annotator_is_named(codebook: Codebook) -> None:
