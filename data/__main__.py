@@ -2,6 +2,8 @@
 
 python -m data validate | stats | leakage   [PATH ...]
 python -m data agreement PATH ...
+python -m data export PATH ... --to FORMAT --out FILE_OR_FOLDER
+python -m data import FILE_OR_FOLDER --from FORMAT [--mapping FILE] --out FILE.jsonl
 """
 
 import argparse
@@ -11,8 +13,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.adapters import CORPORA, adapt, read_mapping
 from data.agreement import AgreementError, agreement_text, measure_agreement
 from data.codebook import Codebook, CodebookError, load_codebook
+from data.exchange import FORMATS, export_records, import_records, write_records
 from data.near_duplicates import near_duplicates
 from data.records import CorpusError, Record, read_records
 from data.splits import SPLITS
@@ -34,17 +38,22 @@ def main(argv: list[str] | None = None) -> int:
         command.add_argument("paths", nargs="*", type=Path, default=[CORPUS])
     agreement = commands.add_parser("agreement", help="how far several annotators agree")
     agreement.add_argument("paths", nargs="+", type=Path)
+    add_exchange(commands)
     args = parser.parse_args(argv)
     try:
         codebook = load_codebook()
+        if args.command == "import":
+            return run_import(args, codebook)
         records = read_records(args.paths, codebook)
     except CorpusError as error:
         print(f"{error}\n{len(error.problems)} problems", file=sys.stderr)
         return 1
-    except (CodebookError, FileNotFoundError) as error:
+    except (CodebookError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     match args.command:
+        case "export":
+            return run_export(args, records, codebook)
         case "agreement":
             return print_agreement(records, codebook)
         case "stats":
@@ -53,6 +62,56 @@ def main(argv: list[str] | None = None) -> int:
             return print_leakage(records)
         case "validate":
             print(f"{len(records):,} records, no problem")
+    return 0
+
+
+def add_exchange(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The subcommands `export` and `import`."""
+    export = commands.add_parser("export", help="write records as another tool's file")
+    export.add_argument("paths", nargs="+", type=Path)
+    export.add_argument("--to", required=True, choices=FORMATS)
+    export.add_argument("--out", required=True, type=Path, help="a file; a folder for datasets")
+    importer = commands.add_parser("import", help="read another tool's or corpus's file")
+    importer.add_argument("path", type=Path)
+    importer.add_argument("--from", required=True, choices=(*FORMATS, *CORPORA), dest="source")
+    importer.add_argument("--mapping", type=Path, help="TOML: a corpus's labels to frames")
+    importer.add_argument("--out", required=True, type=Path, help="a .jsonl file of records")
+
+
+def run_export(args: argparse.Namespace, records: Sequence[Record], codebook: Codebook) -> int:
+    """Write the records; 2 if the place cannot be written to."""
+    try:
+        export_records(records, codebook, args.to, args.out)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{len(records):,} records -> {args.out}")
+    return 0
+
+
+def run_import(args: argparse.Namespace, codebook: Codebook) -> int:
+    """Read the records and write them; a corpus's labels are counted. 2 if there is no mapping."""
+    if (args.source in CORPORA) != (args.mapping is not None):
+        print(
+            f"--mapping FILE goes with --from {', '.join(CORPORA)}, and only there.",
+            file=sys.stderr,
+        )
+        return 2
+    if args.mapping is None:
+        records = import_records(args.path, codebook, args.source)
+    else:
+        mapping = read_mapping(args.mapping, codebook)
+        adapted = adapt(args.path, codebook, args.source, mapping)
+        records = adapted.records
+        for title, counts in (
+            ("mapped", adapted.mapped),
+            ("not mapped, so no frame", adapted.unmapped),
+        ):
+            print(f"{title}: {counts.total():,} labels")
+            for label, count in counts.most_common():
+                print(f"  {count:>6,}  {label}")
+    write_records(records, args.out)
+    print(f"{len(records):,} records -> {args.out}")
     return 0
 
 
