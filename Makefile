@@ -1,14 +1,15 @@
 # make serve   set everything up, train the default model if there is none, and serve it on port 3000
 # make test    set everything up and run the tests
 # make check   formatting, lint and types
-# make train   train anew, evaluate and register; make bento builds the Bento
+# make hydrate fetch the text of the real passages, which the repository only points at
+# make retrain train on all that is here, evaluate, register, and promote; make bento builds the Bento
 # make lock    pin anew the versions that CI runs with
 
 PYTHON ?= python3
 BIN := .venv/bin
 export BENTOML_DO_NOT_TRACK = true
 
-.PHONY: serve test check train bento lock clean
+.PHONY: serve test check hydrate retrain bento lock clean
 
 serve: .venv/ready
 	@$(BIN)/python -m models promoted > /dev/null 2>&1 || $(BIN)/python -m training
@@ -22,7 +23,10 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy data models eval training serving bench tests
 
-train: .venv/ready
+hydrate: .venv/ready
+	$(BIN)/python -m data hydrate
+
+retrain: .venv/ready
 	$(BIN)/python -m training
 
 bento: .venv/ready

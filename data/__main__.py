@@ -4,6 +4,7 @@ python -m data validate | stats | leakage   [PATH ...]
 python -m data agreement PATH ...
 python -m data export PATH ... --to FORMAT --out FILE_OR_FOLDER
 python -m data import FILE_OR_FOLDER --from FORMAT [--mapping FILE] --out FILE.jsonl
+python -m data hydrate [PATH ...] [--sources FOLDER] [--cache FOLDER]
 """
 
 import argparse
@@ -11,22 +12,30 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+
+from tqdm import tqdm
 
 from data.adapters import CORPORA, adapt, read_mapping
 from data.agreement import AgreementError, agreement_text, measure_agreement
 from data.codebook import Codebook, CodebookError, load_codebook
 from data.exchange import FORMATS, export_records, import_records, write_records
+from data.hydrate import GITHUB, Unreachable, hydrate
 from data.near_duplicates import near_duplicates
-from data.records import CorpusError, Record, read_records
+from data.records import CorpusError, Record, StandoffRecord, read_entries, with_text
 from data.splits import SPLITS
+from data.standoff import SUFFIX, cache_folder, cached_text
 
 CORPUS = Path(__file__).parent / "corpus"
 SCENARIOS = CORPUS / "extension" / "scenarios.csv"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. 0: fine; 1: the corpus has problems; 2: it could not be read."""
+    """Run one command.
+
+    0: fine; 1: the corpus has problems or lacks text; 2: it could not be read; 130: stopped.
+    """
     parser = argparse.ArgumentParser(prog="python -m data", description="The corpus.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
@@ -39,18 +48,31 @@ def main(argv: list[str] | None = None) -> int:
     agreement = commands.add_parser("agreement", help="how far several annotators agree")
     agreement.add_argument("paths", nargs="+", type=Path)
     add_exchange(commands)
+    hydration = commands.add_parser("hydrate", help="fetch the text of stand-off records")
+    hydration.add_argument("paths", nargs="*", type=Path, default=[CORPUS])
+    hydration.add_argument(
+        "--sources", type=Path, help="folder that has the sources, as OWNER/NAME/PATH"
+    )
+    hydration.add_argument(
+        "--cache", type=Path, default=cache_folder(), help="folder for the text (%(default)s)"
+    )
+    hydration.add_argument("--base-url", default=GITHUB, help="of the sources (%(default)s)")
     args = parser.parse_args(argv)
     try:
         codebook = load_codebook()
         if args.command == "import":
             return run_import(args, codebook)
-        records = read_records(args.paths, codebook)
+        entries = read_entries(args.paths, codebook)
     except CorpusError as error:
         print(f"{error}\n{len(error.problems)} problems", file=sys.stderr)
         return 1
     except (CodebookError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    if args.command == "hydrate":
+        standoff = [entry for entry in entries if isinstance(entry, StandoffRecord)]
+        return run_hydration(standoff, args.cache, args.sources, args.base_url)
+    records = with_text(entries, codebook)
     match args.command:
         case "export":
             return run_export(args, records, codebook)
@@ -58,10 +80,12 @@ def main(argv: list[str] | None = None) -> int:
             return print_agreement(records, codebook)
         case "stats":
             print_stats(records, codebook)
+            if len(records) < len(entries):
+                print(f"not hydrated: {len(entries) - len(records):,} passages more")
         case "leakage":
             return print_leakage(records)
         case "validate":
-            print(f"{len(records):,} records, no problem")
+            print(f"{len(entries):,} records, no problem")
     return 0
 
 
@@ -113,6 +137,35 @@ def run_import(args: argparse.Namespace, codebook: Codebook) -> int:
     write_records(records, args.out)
     print(f"{len(records):,} records -> {args.out}")
     return 0
+
+
+def run_hydration(
+    records: Sequence[StandoffRecord], cache: Path, sources: Path | None, base_url: str
+) -> int:
+    """Hydrate, and tell each passage lost. 0: all are there; 1: some; 2: none; 130: stopped."""
+    if not records:
+        print(
+            f"No record to hydrate: give files named *{SUFFIX}, or their folder.", file=sys.stderr
+        )
+        return 2
+    if sources and not sources.is_dir():
+        print(f"--sources: {sources} is no folder.", file=sys.stderr)
+        return 2
+    stopped = False
+    try:
+        with closing(hydrate(records, cache, sources, base_url)) as losses:
+            for lost in losses:
+                tqdm.write(str(lost), file=sys.stderr)
+    except Unreachable as error:
+        print(f"Stopped: {error}. The same command goes on from here.", file=sys.stderr)
+    except KeyboardInterrupt:
+        stopped = True
+        print("\nStopped; the same command goes on from here.", file=sys.stderr)
+    there = sum(cached_text(cache, record.sha256) is not None for record in records)
+    print(f"{there:,} of {len(records):,} passages hydrated, in {cache}")
+    if stopped:
+        return 130
+    return 0 if there == len(records) else 1 if there else 2
 
 
 def print_stats(records: Sequence[Record], codebook: Codebook) -> None:

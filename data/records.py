@@ -1,9 +1,13 @@
-"""Corpus records: one labelled passage a line of JSON, checked field by field."""
+"""Corpus records: one labelled passage a line of JSON, checked field by field.
+
+A file whose name ends in `.standoff.jsonl` holds stand-off records: a pointer and a hash in place
+of the text, which is read from the cache that `python -m data hydrate` fills.
+"""
 
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,7 +22,10 @@ from pydantic import (
 
 from data.codebook import Codebook
 from data.splits import Split, assign_split
+from data.standoff import SUFFIX, Pointer, cache_folder, cached_text
 
+Kind = Literal["seed", "authored", "real"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
@@ -42,22 +49,16 @@ class CorpusError(ValueError):
         super().__init__("\n".join(map(str, problems)))
 
 
-class Record(BaseModel):
-    """A labelled passage.
+class Labels(BaseModel):
+    """What is known of a passage besides its text.
 
-    `start` and `end` are Unicode code points into the document, a text file beside the record's
-    own file; a passage that belongs to no whole document has neither, and its `document` names
-    the scenario it was written for. Each voice of the codebook is a further, required Boolean
-    field (see `record_model`).
+    Each voice of the codebook is a further, required Boolean field (see `record_model`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     id: Name
     document: Name = ""
-    start: Annotated[int, Field(ge=0)] | None = None
-    end: Annotated[int, Field(ge=1)] | None = None
-    text: Name
     frames: list[str]
     source: str = ""
     genre: str = ""
@@ -69,11 +70,7 @@ class Record(BaseModel):
     note: str = ""
 
     @model_validator(mode="after")
-    def _offsets_fit(self) -> Self:
-        if (self.start is None) != (self.end is None):
-            raise ValueError("give both start and end, or neither")
-        if self.start is not None and self.end is not None and self.end <= self.start:
-            raise ValueError(f"end ({self.end}) must be greater than start ({self.start})")
+    def _frames_differ(self) -> Self:
         if len(set(self.frames)) != len(self.frames):
             raise ValueError("a frame is listed twice")
         return self
@@ -84,9 +81,11 @@ class Record(BaseModel):
         return self.document or self.id
 
     @property
-    def kind(self) -> Literal["authored", "published"]:
-        """Whether the project's writers wrote the passage, or somebody else published it."""
-        return "authored" if self.source == "authored" else "published"
+    def kind(self) -> Kind:
+        """Whether the passage is of the seed, by the project's writers, or published elsewhere."""
+        if self.annotator == "seed":
+            return "seed"
+        return "authored" if self.source == "authored" else "real"
 
     @property
     def effective_split(self) -> Split:
@@ -103,6 +102,37 @@ class Record(BaseModel):
             float(key in self.frames if key in codebook.frames else self.voice(key))
             for key in codebook.keys
         ]
+
+
+class Record(Labels):
+    """A labelled passage.
+
+    `start` and `end` are Unicode code points into the document, a text file beside the record's
+    own file; a passage that belongs to no whole document has neither, and its `document` names
+    the scenario it was written for.
+    """
+
+    start: Annotated[int, Field(ge=0)] | None = None
+    end: Annotated[int, Field(ge=1)] | None = None
+    text: Name
+
+    @model_validator(mode="after")
+    def _offsets_fit(self) -> Self:
+        if (self.start is None) != (self.end is None):
+            raise ValueError("give both start and end, or neither")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"end ({self.end}) must be greater than start ({self.start})")
+        return self
+
+
+class StandoffRecord(Labels):
+    """A labeled passage whose text is not here."""
+
+    pointer: Pointer
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+Labeled = TypeVar("Labeled", bound=Labels)
 
 
 def frame_type(codebook: Codebook) -> Any:
@@ -131,9 +161,13 @@ def schema_problems(error: ValidationError, file: Path, line: int, whole: str) -
 
 def record_model(codebook: Codebook) -> type[Record]:
     """`Record` with this codebook's frames as the only ones allowed and its voices as fields."""
+    return _with_labels(Record, codebook)
+
+
+def _with_labels(base: type[Labeled], codebook: Codebook) -> type[Labeled]:
     frame: Any = frame_type(codebook)
     voices: dict[str, Any] = dict.fromkeys(codebook.voices, (bool, ...))
-    return create_model("Record", __base__=Record, frames=(list[frame], ...), **voices)
+    return create_model(base.__name__, __base__=base, frames=(list[frame], ...), **voices)
 
 
 def corpus_files(paths: Iterable[Path]) -> list[Path]:
@@ -153,20 +187,41 @@ def corpus_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_records(paths: Iterable[Path], codebook: Codebook) -> list[Record]:
-    """Read every record of the files and folders.
+    """Read every record of the files and folders whose text is here.
 
     Raises `CorpusError` with all problems of all files, not the first alone.
     """
-    model = record_model(codebook)
-    records: list[Record] = []
+    return with_text(read_entries(paths, codebook), codebook)
+
+
+def with_text(entries: Iterable[Record | StandoffRecord], codebook: Codebook) -> list[Record]:
+    """The entries as records, without the stand-off ones that are not hydrated."""
+    model, cache = record_model(codebook), cache_folder()
+    records = []
+    for entry in entries:
+        if isinstance(entry, Record):
+            records.append(entry)
+        elif (text := cached_text(cache, entry.sha256)) is not None:
+            records.append(model(**entry.model_dump(exclude={"pointer", "sha256"}), text=text))
+    return records
+
+
+def read_entries(paths: Iterable[Path], codebook: Codebook) -> list[Record | StandoffRecord]:
+    """Read every record of the files and folders, stand-off ones as they stand.
+
+    Raises `CorpusError` with all problems of all files, not the first alone.
+    """
+    plain, standoff = record_model(codebook), _with_labels(StandoffRecord, codebook)
+    records: list[Record | StandoffRecord] = []
     problems: list[Problem] = []
     seen: dict[str, str] = {}
     splits: dict[str, Split] = {}
     documents: dict[Path, str | None] = {}
     for file in corpus_files(paths):
+        model = standoff if file.name.endswith(SUFFIX) else plain
         for number, line in _lines(file, problems):
             try:
-                record = model.model_validate_json(line)
+                record: Record | StandoffRecord = model.model_validate_json(line)
             except ValidationError as error:
                 problems += schema_problems(error, file, number, "record")
                 continue
@@ -181,7 +236,7 @@ def read_records(paths: Iterable[Path], codebook: Codebook) -> list[Record]:
                     f"{record.effective_split!r}, but other passages of this document: {split!r}"
                 )
                 problems.append(Problem(file, number, "split", reason))
-            if record.start is not None:
+            if isinstance(record, Record) and record.start is not None:
                 reason = _offset_problem(record, file, documents)
                 if reason:
                     problems.append(Problem(file, number, "start", reason))

@@ -43,7 +43,7 @@ class Provenance(BaseModel):
     created: str
     base_encoder: BaseEncoder
     corpus_sha256: str
-    passages: dict[str, dict[str, int]]  # split -> kind of source -> number of passages
+    passages: dict[str, dict[str, int]]  # split -> kind -> number of passages
     languages: tuple[str, ...]
     git_commit: str
     git_dirty: bool

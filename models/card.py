@@ -33,9 +33,12 @@ corpus `{origin.corpus_sha256[:12]}`, codebook {framing.codebook.version}
 `{origin.git_commit[:12]}`{" with uncommitted changes" if origin.git_dirty else ""}, on
 {origin.created}.
 
-| split | kind of source | passages |
+| split | kind | passages |
 |---|---|---|
 {counts}
+
+Seed passages are of five news texts and statements, authored ones were written for this project,
+and real ones were published by others.
 
 **Calibration and thresholds** were chosen on the validation split alone. A document's score is
 the {framing.document_rule} of its passages' scores.

@@ -14,6 +14,14 @@ from models.classifier import Classifier
 from tests.small_model import ROOT, arguments, tiny_encoder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_hydrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test depends on what real text this machine happens to have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRAMESCOPE_CACHE", str(tmp_path_factory.mktemp("hydrated")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def codebook() -> Codebook:
     return load_codebook()

@@ -151,7 +151,7 @@ def test_a_model_that_fails_a_gate_is_registered_but_not_promoted(
 
 def test_the_bundle_says_what_it_was_made_of(finished: Path, encoder: Path) -> None:
     origin = read_framing(finished / "bundle").provenance
-    assert origin.passages["train"]["published"] == 73
+    assert origin.passages["train"]["seed"] == 73
     assert origin.passages["train"]["authored"] > 200
     assert origin.recipe["epochs"] == 4
     assert origin.base_encoder.name == str(encoder)

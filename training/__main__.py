@@ -18,7 +18,7 @@ from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from data.codebook import Codebook, CodebookError, load_codebook
 from data.corpus import DEFAULT_PATHS, corpus_fingerprint, to_dataset_dict
-from data.records import CorpusError, Record, read_records
+from data.records import CorpusError, Record, read_entries, with_text
 from data.splits import SPLITS
 from eval.gates import DEFAULT_PATH, load_gates
 from eval.inputs import InputError
@@ -28,6 +28,7 @@ from models.bundle import BundleError
 from training.build import build_bundle
 from training.finetune import prepare_finetuning
 from training.promotion import promote_if_it_passes
+from training.provenance import passages_by_kind
 from training.recipe import Recipe
 
 logger = logging.getLogger("training")
@@ -91,7 +92,15 @@ def train(options: Options, recipe: Recipe) -> bool:
     """Corpus to registered bundle; whether it passed the gates and is promoted."""
     codebook = load_codebook(Path(options.codebook)) if options.codebook else load_codebook()
     gates = load_gates(Path(options.gates), codebook)
-    records = read_records(map(Path, options.corpus), codebook)
+    entries = read_entries(map(Path, options.corpus), codebook)
+    records = with_text(entries, codebook)
+    learned = passages_by_kind(records)["train"]
+    logger.info("Learning from %s.", ", ".join(f"{n} {kind}" for kind, n in learned.items()))
+    if len(records) < len(entries):
+        logger.info(
+            "Left out: %d passages whose text is not here; `python -m data hydrate` fetches it.",
+            len(entries) - len(records),
+        )
     corpus = to_dataset_dict(records, codebook)
     for split in SPLITS:
         if not len(corpus[split]):

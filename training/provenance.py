@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from data.corpus import corpus_fingerprint
-from data.records import Record
+from data.records import KINDS, Record
 from data.splits import SPLITS
 from eval.provenance import git_state
 from models.base_encoder import file_sha256, locate
@@ -27,10 +27,7 @@ def provenance(recipe: Recipe, records: Sequence[Record]) -> Provenance:
             name=recipe.base_encoder, sha256=weights_sha256(locate(recipe.base_encoder))
         ),
         corpus_sha256=corpus_fingerprint(records),
-        passages={
-            split: dict(Counter(r.kind for r in records if r.effective_split == split))
-            for split in SPLITS
-        },
+        passages=passages_by_kind(records),
         languages=tuple(sorted({r.lang for r in records})),
         git_commit=commit,
         git_dirty=dirty,
@@ -38,6 +35,12 @@ def provenance(recipe: Recipe, records: Sequence[Record]) -> Provenance:
         recipe=asdict(recipe),
         libraries={name: version(name) for name in LIBRARIES},
     )
+
+
+def passages_by_kind(records: Sequence[Record]) -> dict[str, dict[str, int]]:
+    """How many passages of each kind there are in each split."""
+    counts = Counter((record.effective_split, record.kind) for record in records)
+    return {split: {kind: counts[split, kind] for kind in KINDS} for split in SPLITS}
 
 
 def weights_sha256(encoder: str) -> str:
