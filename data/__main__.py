@@ -156,6 +156,9 @@ def run_hydration(
         with closing(hydrate(records, cache, sources, base_url)) as losses:
             for lost in losses:
                 tqdm.write(str(lost), file=sys.stderr)
+    except OSError as error:
+        print(f"--cache: {error}", file=sys.stderr)
+        return 2
     except Unreachable as error:
         print(f"Stopped: {error}. The same command goes on from here.", file=sys.stderr)
     except KeyboardInterrupt:
@@ -199,7 +202,7 @@ def print_stats(records: Sequence[Record], codebook: Codebook) -> None:
 
 def _columns(records: Sequence[Record], codebook: Codebook) -> list[tuple[str, tuple[float, ...]]]:
     hot = [record.multi_hot(codebook) for record in records]
-    return list(zip(codebook.keys, zip(*hot, strict=True), strict=True))
+    return [(key, tuple(row[i] for row in hot)) for i, key in enumerate(codebook.keys)]
 
 
 def print_agreement(records: Sequence[Record], codebook: Codebook) -> int:

@@ -171,6 +171,8 @@ def test_text_comes_from_a_mirror_and_labels_from_the_repository(
     labels: Path, mirror: Path, cache: Path, codebook: Codebook, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert read_records([labels], codebook) == []
+    assert main(["stats", str(labels)]) == 0
+    assert "not hydrated: 4 passages more" in capsys.readouterr().out
     assert main(["hydrate", str(labels), "--sources", str(mirror)]) == 0
     assert capsys.readouterr().out.startswith("4 of 4 passages hydrated")
     found = read_records([labels], codebook)
@@ -303,6 +305,7 @@ PUBLIC = ("repository", "commit")
     [
         (["data/corpus/seed"], "No record to hydrate: give files named *.standoff.jsonl"),
         (["--sources", "no/such"], "--sources: no/such is no folder."),
+        (["--sources", ".", "--cache", "README.md"], "--cache: [Errno 20] Not a directory"),
         (["no/such"], "no/such: no corpus here"),
     ],
 )
