@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.calibration import MARGIN, best_threshold, scores
+from models.calibration import MARGIN, best_threshold, expected_f1_threshold, scores
 from training.calibrate import calibrate, fit_platt
 
 logits = st.floats(-30, 30, allow_nan=False)
@@ -49,6 +49,17 @@ def test_the_threshold_has_the_best_f1_there_is(sample: tuple[np.ndarray, np.nda
         )
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60).map(np.array))
+def test_no_cut_is_expected_to_do_better(probabilities: np.ndarray) -> None:
+    def expected_f1(threshold: float) -> float:
+        found = probabilities >= threshold
+        total = found.sum() + probabilities.sum()
+        return float(2 * probabilities[found].sum() / total) if total else 0.0
+
+    found = expected_f1(expected_f1_threshold(probabilities))
+    assert found == pytest.approx(max(expected_f1(p) for p in probabilities), abs=1e-5)
+
+
 def test_each_label_is_calibrated_by_itself() -> None:
     random = np.random.default_rng(1)
     present = random.random((500, 2)) < [0.5, 0.1]
@@ -61,4 +72,4 @@ def test_each_label_is_calibrated_by_itself() -> None:
 
 def test_a_label_that_never_occurs_gets_its_plain_sigmoid() -> None:
     (only,) = calibrate(np.zeros((4, 1)), np.zeros((4, 1), bool))
-    assert (only.slope, only.intercept, only.threshold) == (1.0, 0.0, 0.5)
+    assert (only.slope, only.intercept, only.threshold) == (1.0, 0.0, pytest.approx(1 / 3))

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import minimize
 
-from models.calibration import Bools, Calibration, Floats, best_threshold, scores
+from models.calibration import Bools, Calibration, Floats, expected_f1_threshold, scores
 
 MIN_SLOPE = 1e-3
 """Positive, so that calibration never reorders scores."""
@@ -14,7 +14,7 @@ def calibrate(logits: Floats, present: Bools) -> list[Calibration]:
     fitted = []
     for column, truth in zip(logits.T, present.T, strict=True):
         slope, intercept = fit_platt(column, truth)
-        threshold = best_threshold(scores(column, slope, intercept), truth)
+        threshold = expected_f1_threshold(scores(column, slope, intercept))
         fitted.append(Calibration(slope=slope, intercept=intercept, threshold=threshold))
     return fitted
 
