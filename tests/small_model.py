@@ -18,8 +18,8 @@ CORPUS = (ROOT / "data/corpus/seed", ROOT / "data/corpus/extension/africa.jsonl"
 GATES = ROOT / "tests/gates.toml"
 
 
-def tiny_encoder(folder: Path) -> Path:
-    """Write a two-layer BERT with random weights and a vocabulary of the seed documents."""
+def tiny_encoder(folder: Path, layers: int = 2) -> Path:
+    """Write a BERT of few layers with random weights and a vocabulary of the seed documents."""
     folder.mkdir(parents=True, exist_ok=True)
     words = BertWordPieceTokenizer(lowercase=True)
     texts = [path.read_text(encoding="utf-8") for path in sorted(CORPUS[0].glob("*.txt"))]
@@ -31,7 +31,7 @@ def tiny_encoder(folder: Path) -> Path:
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=128,
