@@ -121,8 +121,7 @@ def test_first_token_pooling_reads_the_first_token_alone(
     # No layer is left above the kept states, so a token's state depends on that token alone.
     finetuning = prepared(replace(recipe, frozen_layers=6), records, codebook, tmp_path)
     variants.first_token(finetuning, recipe)
-    network: torch.nn.Module = finetuning.network
-    network.eval()
+    network = finetuning.network
     states, mask = torch.randn(1, 4, 32), torch.tensor([[1, 1, 1, 0]])
     logits = network(attention_mask=mask, inputs_embeds=states).logits
     assert torch.allclose(logits, network.classifier(states[:, 0]), atol=1e-6)
