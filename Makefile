@@ -3,13 +3,14 @@
 # make check   formatting, lint and types
 # make hydrate fetch the text of the real passages, which the repository only points at
 # make retrain train on all that is here, evaluate, register, and promote; make bento builds the Bento
+# make bench   compare the service with others; needs wrk (see bench/README.md)
 # make lock    pin anew the versions that CI runs with
 
 PYTHON ?= python3
 BIN := .venv/bin
 export BENTOML_DO_NOT_TRACK = true
 
-.PHONY: serve test check hydrate retrain bento lock clean
+.PHONY: serve test check hydrate retrain bento bench lock clean
 
 serve: .venv/ready
 	@$(BIN)/python -m models promoted > /dev/null 2>&1 || $(BIN)/python -m training
@@ -37,6 +38,9 @@ bento: .venv/ready
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+bench: .venv/ready
+	$(BIN)/python -m bench.serving
 
 lock:
 	rm -rf .venv-lock

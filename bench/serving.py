@@ -1,0 +1,227 @@
+"""How Framescope serves, against what people would run otherwise: same weights, texts and machine.
+
+python -m bench.serving [BUNDLE] [--seconds 2] [--repeats 3] [--clients 1 8 64] [--only NAME ...]
+
+Prints tables of ratios and writes them to build/bench/results.md and .json. README.md beside this
+file says who is compared, at which settings, and how to read it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from bench.limits import Alone, Limits, flops_per_token
+from bench.loads import Load, loads, passages
+from bench.processes import Running, StartError
+from bench.report import markdown
+from bench.results import EACH_TEXT, POOL, Cell, Results, Start
+from bench.servers import (
+    BUILD,
+    ONNX_WEIGHTS,
+    SERVERS,
+    WEIGHTS,
+    InstallError,
+    Server,
+    body,
+    environment_of_servers,
+    export_onnx,
+    install,
+)
+from bench.weights import write_peer_weights
+from bench.wrk import WrkError, check_wrk, run_wrk
+from models import registry
+from models.bundle import TOKENIZER, BundleError, read_framing
+from training.finetune import native_bf16
+
+IN_FLIGHT = 512
+"""Texts asked for at once, above which a run lasts longer, so that answers come within it."""
+LONGER = 4
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure everybody. 0: done; 2: could not, and why stands on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m bench.serving", description=__doc__)
+    parser.add_argument("bundle", type=Path, nargs="?", help="by default the promoted model")
+    parser.add_argument("--seconds", type=int, default=2, help="of one run of the load generator")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    names = [server.name for server in SERVERS]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
+    options = parser.parse_args(argv)
+    try:
+        check_wrk()
+        bundle = options.bundle or registry.path(registry.promoted())
+        read_framing(bundle)
+        chosen = [server for server in SERVERS if server.name in options.only]
+        results = compare(bundle, chosen, options.clients, options.seconds, options.repeats)
+    except (BundleError, registry.RegistryError, WrkError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    text = markdown(results)
+    (BUILD / "results.md").write_text(text, encoding="utf-8")
+    (BUILD / "results.json").write_text(json.dumps(asdict(results), indent=1), encoding="utf-8")
+    print(text)
+    return 0
+
+
+def compare(
+    bundle: Path, servers: Sequence[Server], clients: Sequence[int], seconds: int, repeats: int
+) -> Results:
+    """Install and measure the servers in turn, in the opposite order every other repeat."""
+    dtype = "bfloat16" if native_bf16() else "float32"
+    home = BUILD / "home"
+    environment = environment_of_servers(home, dtype)
+    failures = set_up(bundle, servers, home)
+    framing = read_framing(bundle)
+    tokenizer = Tokenizer.from_file(str(bundle / TOKENIZER))
+    tokenizer.no_truncation()
+    all_loads = loads(framing.codebook, lambda text: len(tokenizer.encode(text).ids))
+    tokens = [
+        len(tokenizer.encode(text).ids)
+        for request in all_loads[0].requests
+        for text in passages(request)
+    ]
+    cells: list[Cell] = []
+    starts: list[Start] = []
+    limits: list[Limits] = []
+    for repeat in range(repeats):
+        say(f"repeat {repeat + 1} of {repeats}: the engine alone, and the machine's limit")
+        limits.append(measure_limits(bundle, all_loads[0], seconds))
+        for server in list(servers)[:: -1 if repeat % 2 else 1]:
+            for load in all_loads:
+                if server.name in failures:
+                    continue
+                say(f"repeat {repeat + 1} of {repeats}: {server.name}, {load.name}")
+                try:
+                    measured = measure(server, load, clients, repeat, seconds, environment, dtype)
+                except StartError as error:
+                    failures[server.name] = f"did not start: {error}"
+                    continue
+                starts.append(measured[0])
+                cells += measured[1]
+    config = json.loads((bundle / "config.json").read_text(encoding="utf-8"))["encoder"]
+    tokens_per_text = sum(tokens) / len(tokens)
+    return Results(
+        machine={"CPU": cpu_name(), "cores": str(os.cpu_count()), "numbers": dtype},
+        servers=tuple(server.name for server in servers if server.name not in failures),
+        failures=failures,
+        cells=tuple(cells),
+        starts=tuple(starts),
+        limits=tuple(limits),
+        tokens_per_text=tokens_per_text,
+        flops_per_token=flops_per_token(config, round(tokens_per_text)),
+        dtype=dtype,
+    )
+
+
+def set_up(bundle: Path, servers: Sequence[Server], home: Path) -> dict[str, str]:
+    """Register the bundle in a registry of its own, convert it, install the peers.
+
+    Returns why a peer is left out, by name.
+    """
+    BUILD.mkdir(parents=True, exist_ok=True)
+    serve = "import sys, pathlib; from models import registry as r; "
+    serve += "r.promote(r.add(pathlib.Path(sys.argv[1])))"
+    environment = os.environ | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true"}
+    subprocess.run([sys.executable, "-c", serve, str(bundle)], check=True, env=environment)
+    write_peer_weights(bundle, WEIGHTS)
+    shutil.rmtree(ONNX_WEIGHTS, ignore_errors=True)
+    failures: dict[str, str] = {}
+    for server in servers:
+        if server.environment:
+            say(f"setting up {server.name}")
+            try:
+                install(server.environment)
+                if str(ONNX_WEIGHTS) in server.command:
+                    export_onnx()
+            except InstallError as error:
+                failures[server.name] = f"did not install: {error}"
+    return failures
+
+
+def measure(
+    server: Server,
+    load: Load,
+    clients: Sequence[int],
+    repeat: int,
+    seconds: int,
+    environment: dict[str, str],
+    dtype: str,
+) -> tuple[Start, list[Cell]]:
+    """Start a server, warm it up with the load, run the load, stop it. Raises `StartError`."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}{server.path}"
+    bodies = BUILD / "bodies.jsonl"
+    bodies.write_text("".join(body(server, request) + "\n" for request in load.requests))
+    first = body(server, load.requests[0])
+    log = BUILD / "server.log"
+    cells = []
+    command = server.full_command(port, dtype)
+    with Running(command, environment, server.folder, url, first, log) as running:
+        run_wrk(url, bodies, clients=2, seconds=1)
+        for number in clients:
+            running.wait_until_idle()
+            texts = number * sum(map(len, map(passages, load.requests))) / len(load.requests)
+            answers = run_wrk(url, bodies, number, seconds * (LONGER if texts > IN_FLIGHT else 1))
+            enough = answers.answered >= number
+            cells.append(
+                Cell(
+                    server=server.name,
+                    load=load.name,
+                    clients=number,
+                    repeat=repeat,
+                    documents_per_s=answers.answered * load.documents / answers.seconds,
+                    p50_ms=answers.p50_ms if enough else None,
+                    p99_ms=answers.p99_ms if enough else None,
+                    failed=answers.refused + answers.broken,
+                )
+            )
+    start = Start(server.name, load.name, repeat, running.start_seconds, running.peak_mib)
+    return start, cells
+
+
+def measure_limits(bundle: Path, singles: Load, seconds: int) -> Limits:
+    """The engine alone and the machine's ceiling, in a process of their own."""
+    texts = [text for request in singles.requests for text in passages(request)]
+    calls = {EACH_TEXT: [[text] for text in texts], POOL: [texts]}
+    file = BUILD / "texts.json"
+    file.write_text(json.dumps(calls), encoding="utf-8")
+    command = [sys.executable, "-m", "bench.limits", str(bundle), str(file), str(seconds)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout)
+    engine = {name: Alone(**alone) for name, alone in found["engine"].items()}
+    return Limits(tflops=found["tflops"], engine=engine)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def cpu_name() -> str:
+    """The processor's name, where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def say(what: str) -> None:
+    """Progress, on standard error."""
+    print(what, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
