@@ -20,7 +20,7 @@ IDLE_PERCENT = 10.0
 
 
 class StartError(RuntimeError):
-    """A server did not start; the message is the last line that it wrote."""
+    """A server did not start; the message has the last line that it wrote."""
 
 
 class Running:
@@ -42,7 +42,7 @@ class Running:
         self.start_seconds = 0.0
         self.peak_mib = 0.0
         self._start = (command, environment, folder)
-        self._url, self._body, self._log = url, body, log
+        self.url, self._body, self._log = url, body, log
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
@@ -62,7 +62,9 @@ class Running:
         while not self._answers():
             if self._process.poll() is not None or time.perf_counter() - begun > START_SECONDS:
                 self.__exit__(None, None, None)
-                raise StartError(last_line(self._log.read_text(errors="replace")))
+                raise StartError(
+                    "did not start: " + last_line(self._log.read_text(errors="replace"))
+                )
             time.sleep(0.02)
         self.start_seconds = time.perf_counter() - begun
         return self
@@ -96,7 +98,7 @@ class Running:
     def _answers(self) -> bool:
         try:
             answer = httpx.post(
-                self._url,
+                self.url,
                 content=self._body,
                 headers={"content-type": "application/json"},
                 timeout=START_SECONDS,

@@ -16,11 +16,13 @@ ROOT = Path(__file__).parents[1]
 PEERS = ROOT / "bench/peers"
 BUILD = ROOT / "build/bench"
 WEIGHTS, ONNX_WEIGHTS = BUILD / "weights", BUILD / "weights-onnx"
+HUB = BUILD / "hub"
+"""Where Infinity keeps the graph that it optimized."""
 OURS, PIPELINE = "Framescope", "pipeline + FastAPI"
 
 
 class InstallError(RuntimeError):
-    """A peer did not install; the message is the last line that the installer wrote."""
+    """A peer did not install; the message has the last line of the installer."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Server:
     environment: str
     """Its requirements, `bench/peers/NAME.txt`; none for ourselves."""
     command: tuple[str, ...]
-    """After the environment's `python -m`, or a script; `PORT` and `DTYPE` are filled in."""
+    """What its Python is called with; `PORT` and `DTYPE` are filled in."""
     path: str
     body: Callable[[Request], dict[str, Any]]
     folder: Path = PEERS
@@ -64,13 +66,16 @@ def ask_infinity(request: Request) -> dict[str, Any]:
     return {"model": "peer", "input": passages(request)}
 
 
-def infinity(engine: str, weights: Path, *more: str) -> tuple[str, ...]:
-    """Infinity's command line."""
+def infinity(engine: str, *more: str) -> tuple[str, ...]:
+    """Infinity's command line, run in the folder of its weights.
+
+    It finds an ONNX graph only if the folder is the current one.
+    """
     return (
-        *("-m", "infinity_emb.cli", "v2", "--model-id", str(weights)),
-        *("--served-model-name", "peer", "--engine", engine, "--device", "cpu"),
-        *("--batch-size", "32", "--no-compile", "--no-model-warmup"),
-        *("--host", "127.0.0.1", "--port", "PORT", "--log-level", "warning", *more),
+        *(str(PEERS / "infinity_cli.py"), "v2", "--model-id", ".", "--served-model-name", "peer"),
+        *("--engine", engine, "--device", "cpu", "--batch-size", "32"),
+        *("--no-compile", "--no-model-warmup", "--log-level", "warning"),
+        *("--host", "127.0.0.1", "--port", "PORT", *more),
     )
 
 
@@ -96,12 +101,18 @@ SERVERS = (
     Server(
         "Infinity, torch",
         "infinity",
-        infinity("torch", WEIGHTS, "--dtype", "DTYPE"),
+        infinity("torch", "--dtype", "DTYPE"),
         "/classify",
         ask_infinity,
+        WEIGHTS,
     ),
     Server(
-        "Infinity, ONNX", "infinity", infinity("optimum", ONNX_WEIGHTS), "/classify", ask_infinity
+        "Infinity, ONNX",
+        "infinity",
+        infinity("optimum"),
+        "/classify",
+        ask_infinity,
+        ONNX_WEIGHTS,
     ),
     Server("LitServe", "litserve", ("litserve_server.py", "PORT"), "/predict", ask_peer),
     Server(
@@ -140,21 +151,20 @@ def install(environment: str) -> None:
 
 def export_onnx() -> None:
     """The peers' weights as an ONNX graph, by optimum's own exporter. Raises `InstallError`."""
-    exporter = [str(python_of("infinity")), "-m", "optimum.exporters.onnx"]
-    task = ["--task", "text-classification", "--model", str(WEIGHTS), str(ONNX_WEIGHTS)]
-    _run([*exporter, *task])
+    script = str(PEERS / "infinity_cli.py")
+    _run([str(python_of("infinity")), script, "export", str(WEIGHTS), str(ONNX_WEIGHTS)])
 
 
-def environment_of_servers(home: Path, dtype: str) -> dict[str, str]:
+def environment_of_servers(dtype: str) -> dict[str, str]:
     """Environment variables for all: no limit on threads but the machine's, and no hub."""
     inherited = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
     return inherited | {
         "BENCH_WEIGHTS": str(WEIGHTS),
         "BENCH_DTYPE": dtype,
-        "BENTOML_HOME": str(home),
+        "BENTOML_HOME": str(BUILD / "home"),
         "BENTOML_DO_NOT_TRACK": "true",
         "DO_NOT_TRACK": "1",
-        "HF_HOME": str(BUILD / "hub"),
+        "HF_HOME": str(HUB),
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
     }
@@ -169,4 +179,4 @@ def _run(command: list[str]) -> None:
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
-        raise InstallError(last_line(done.stderr or done.stdout))
+        raise InstallError("did not install: " + last_line(done.stderr or done.stdout))

@@ -14,7 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from bench.report import markdown
 from bench.results import EACH_TEXT, POOL, Cell, Results, Start
 from bench.servers import (
     BUILD,
+    HUB,
     ONNX_WEIGHTS,
     SERVERS,
     WEIGHTS,
@@ -79,9 +80,7 @@ def compare(
 ) -> Results:
     """Install and measure the servers in turn, in the opposite order every other repeat."""
     dtype = "bfloat16" if native_bf16() else "float32"
-    home = BUILD / "home"
-    environment = environment_of_servers(home, dtype)
-    failures = set_up(bundle, servers, home)
+    environment = environment_of_servers(dtype)
     framing = read_framing(bundle)
     tokenizer = Tokenizer.from_file(str(bundle / TOKENIZER))
     tokenizer.no_truncation()
@@ -91,6 +90,7 @@ def compare(
         for request in all_loads[0].requests
         for text in passages(request)
     ]
+    failures = set_up(bundle, servers, all_loads[0], environment)
     cells: list[Cell] = []
     starts: list[Start] = []
     limits: list[Limits] = []
@@ -103,12 +103,12 @@ def compare(
                     continue
                 say(f"repeat {repeat + 1} of {repeats}: {server.name}, {load.name}")
                 try:
-                    measured = measure(server, load, clients, repeat, seconds, environment, dtype)
-                except StartError as error:
-                    failures[server.name] = f"did not start: {error}"
+                    begun, measured = measure(server, load, clients, repeat, seconds, environment)
+                except (StartError, WrkError) as error:
+                    failures[server.name] = str(error)
                     continue
-                starts.append(measured[0])
-                cells += measured[1]
+                starts.append(begun)
+                cells += measured
     config = json.loads((bundle / "config.json").read_text(encoding="utf-8"))["encoder"]
     tokens_per_text = sum(tokens) / len(tokens)
     return Results(
@@ -124,29 +124,54 @@ def compare(
     )
 
 
-def set_up(bundle: Path, servers: Sequence[Server], home: Path) -> dict[str, str]:
-    """Register the bundle in a registry of its own, convert it, install the peers.
+def set_up(
+    bundle: Path, servers: Sequence[Server], singles: Load, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Convert the bundle, install the peers, and start everybody once for what that leaves behind.
 
-    Returns why a peer is left out, by name.
+    Returns why a server is left out, by name.
     """
     BUILD.mkdir(parents=True, exist_ok=True)
-    serve = "import sys, pathlib; from models import registry as r; "
-    serve += "r.promote(r.add(pathlib.Path(sys.argv[1])))"
-    environment = os.environ | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true"}
-    subprocess.run([sys.executable, "-c", serve, str(bundle)], check=True, env=environment)
+    register(bundle, environment)
     write_peer_weights(bundle, WEIGHTS)
-    shutil.rmtree(ONNX_WEIGHTS, ignore_errors=True)
+    for made_from_them in (ONNX_WEIGHTS, HUB):
+        shutil.rmtree(made_from_them, ignore_errors=True)
     failures: dict[str, str] = {}
     for server in servers:
-        if server.environment:
-            say(f"setting up {server.name}")
-            try:
+        say(f"setting up {server.name}")
+        try:
+            if server.environment:
                 install(server.environment)
-                if str(ONNX_WEIGHTS) in server.command:
-                    export_onnx()
-            except InstallError as error:
-                failures[server.name] = f"did not install: {error}"
+            if server.folder == ONNX_WEIGHTS:
+                export_onnx()
+            with start(server, singles, environment):
+                pass
+        except (InstallError, StartError) as error:
+            failures[server.name] = str(error)
     return failures
+
+
+def register(bundle: Path, environment: Mapping[str, str]) -> None:
+    """Promote the bundle in a registry of the benchmark's own, which BentoML finds on import."""
+    program = (
+        "import pathlib, sys; from models import registry; "
+        "registry.promote(registry.add(pathlib.Path(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", program, str(bundle)]
+    subprocess.run(command, check=True, env=dict(environment))
+
+
+def start(server: Server, load: Load, environment: Mapping[str, str]) -> Running:
+    """The server, to be entered as a block; its first request is the load's first."""
+    port = free_port()
+    return Running(
+        server.full_command(port, environment["BENCH_DTYPE"]),
+        environment,
+        server.folder,
+        f"http://127.0.0.1:{port}{server.path}",
+        body(server, load.requests[0]),
+        BUILD / "server.log",
+    )
 
 
 def measure(
@@ -155,24 +180,22 @@ def measure(
     clients: Sequence[int],
     repeat: int,
     seconds: int,
-    environment: dict[str, str],
-    dtype: str,
+    environment: Mapping[str, str],
 ) -> tuple[Start, list[Cell]]:
-    """Start a server, warm it up with the load, run the load, stop it. Raises `StartError`."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}{server.path}"
+    """Start a server, warm it up with the load, run the load, stop it.
+
+    Raises `StartError`, and `WrkError` if it stops answering.
+    """
     bodies = BUILD / "bodies.jsonl"
     bodies.write_text("".join(body(server, request) + "\n" for request in load.requests))
-    first = body(server, load.requests[0])
-    log = BUILD / "server.log"
+    texts_per_request = sum(map(len, map(passages, load.requests))) / len(load.requests)
     cells = []
-    command = server.full_command(port, dtype)
-    with Running(command, environment, server.folder, url, first, log) as running:
-        run_wrk(url, bodies, clients=2, seconds=1)
+    with start(server, load, environment) as running:
+        run_wrk(running.url, bodies, clients=2, seconds=1)
         for number in clients:
             running.wait_until_idle()
-            texts = number * sum(map(len, map(passages, load.requests))) / len(load.requests)
-            answers = run_wrk(url, bodies, number, seconds * (LONGER if texts > IN_FLIGHT else 1))
+            longer = LONGER if number * texts_per_request > IN_FLIGHT else 1
+            answers = run_wrk(running.url, bodies, number, seconds * longer)
             enough = answers.answered >= number
             cells.append(
                 Cell(
@@ -186,8 +209,8 @@ def measure(
                     failed=answers.refused + answers.broken,
                 )
             )
-    start = Start(server.name, load.name, repeat, running.start_seconds, running.peak_mib)
-    return start, cells
+    begun = Start(server.name, load.name, repeat, running.start_seconds, running.peak_mib)
+    return begun, cells
 
 
 def measure_limits(bundle: Path, singles: Load, seconds: int) -> Limits:

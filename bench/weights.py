@@ -21,7 +21,7 @@ SMALL = 1e-3
 
 def write_peer_weights(bundle: Path, folder: Path) -> None:
     """Write the checkpoint that the peers load. Raises `ValueError` if the encoder is no BERT."""
-    config: dict[str, Any] = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
+    config = _read_json(bundle / "config.json")
     encoder = config["encoder"]
     if encoder["model_type"] != "bert":
         raise ValueError(
@@ -46,14 +46,20 @@ def write_peer_weights(bundle: Path, folder: Path) -> None:
         | {"architectures": ["BertForSequenceClassification"]},
     )
     shutil.copyfile(bundle / TOKENIZER, folder / TOKENIZER)
+    tokenizer = _read_json(bundle / "tokenizer_config.json")
     _write_json(
         folder / "tokenizer_config.json",
         {
             "tokenizer_class": "BertTokenizerFast",
             "model_max_length": read_framing(bundle).max_tokens,
-            "do_lower_case": True,
+            "do_lower_case": tokenizer.get("do_lower_case", True),
         },
     )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

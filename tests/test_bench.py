@@ -2,6 +2,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -188,7 +189,6 @@ def test_every_peer_has_requirements_and_its_script() -> None:
     assert PIPELINE in [server.name for server in SERVERS]
 
 
-@pytest.mark.filterwarnings("default")
 def test_peers_load_the_bundles_encoder_under_a_stock_head(bundle: Path, tmp_path: Path) -> None:
     write_peer_weights(bundle, tmp_path)
     ours = AutoModelForSequenceClassification.from_pretrained(bundle, dtype=torch.float32).eval()
@@ -205,8 +205,10 @@ def test_peers_load_the_bundles_encoder_under_a_stock_head(bundle: Path, tmp_pat
         ).last_hidden_state
         expected = ours.classifier(hidden[:, 0])
         torch.testing.assert_close(stock.eval()(**batch).logits, expected, rtol=1e-3, atol=1e-3)
-    answer = pipeline("text-classification", model=str(tmp_path), top_k=None)("Some text.")
-    assert {scored["label"] for scored in answer} == set(ours.config.id2label.values())
+    classify: Any = pipeline("text-classification", model=str(tmp_path), top_k=None)
+    assert {scored["label"] for scored in classify(["Some text."])[0]} == set(
+        ours.config.id2label.values()
+    )
 
 
 def test_another_encoder_than_bert_is_refused(bundle: Path, tmp_path: Path) -> None:
