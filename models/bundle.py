@@ -10,7 +10,7 @@ manifest.json                                      the SHA-256 of every other fi
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -20,6 +20,11 @@ from models.calibration import Calibration
 
 FRAMING, MANIFEST, CARD = "framing.json", "manifest.json", "README.md"
 GRAPH, TOKENIZER = "graph.xml", "tokenizer.json"
+
+Precision = Literal["native", "f32"]
+"""Of the matrix products on a CPU: the fastest that it has in hardware, or f32 anywhere."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)  # fastest first
 
 
 class BundleError(ValueError):
@@ -61,6 +66,7 @@ class Framing(BaseModel):
     codebook_fingerprint: str
     calibration: tuple[Calibration, ...]  # in the codebook's order of labels
     max_tokens: int
+    cpu_precision: Precision = "native"  # "f32" where bf16 strayed from the checkpoint's scores
     document_rule: str
     metrics: dict[str, Any]
     provenance: Provenance

@@ -1,63 +1,87 @@
-"""The scoring engine: texts to logits, over the exported graph. No torch in here."""
+"""The scoring engine: texts to logits, over the exported graph. No torch in here.
+
+Batches run side by side on as many streams as the network has; on a CPU that is one thread each,
+which wastes no time on threads that wait for one another.
+"""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
-from models.bundle import GRAPH, TOKENIZER
+from models.bundle import TOKENIZER, Precision
+from models.cpu_network import CpuNetwork
+from models.gpu_network import GpuNetwork, has_gpu
 
-BATCH_TOKENS = 4096
-"""Padded tokens of one batch: past this a batch gains no speed and costs memory."""
+Logits = npt.NDArray[np.float32]
+
+BATCH_TOKENS = 4_096
+"""Padded tokens of one batch of a pass through torch on a CPU."""
+
+MIN_BATCH_TOKENS = 256
+"""Below this, splitting work over idle streams costs more than it gains."""
+
+
+class Network(Protocol):
+    """A bundle's network on one device."""
+
+    precision: str  # of the matrix products, such as "bf16"
+    labels: int
+    streams: int  # calls of `infer` that run side by side
+    batch_tokens: int  # padded tokens of one batch: past this a batch gains no speed
+
+    def infer(self, rows: Sequence[Sequence[int]]) -> Logits:
+        """Logits of shape (rows, labels) from token ids; may be called from several threads."""
 
 
 class Engine:
-    """The network of a bundle on this machine's CPU."""
+    """The tokenizer and the network of a bundle."""
 
-    def __init__(self, bundle: Path, max_tokens: int) -> None:
+    def __init__(self, bundle: Path, max_tokens: int, network: Network | None = None) -> None:
         self._tokenizer = Tokenizer.from_file(str(bundle / TOKENIZER))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
-        core = ov.Core()
-        self._network = core.compile_model(
-            core.read_model(bundle / GRAPH), "CPU", {"PERFORMANCE_HINT": "LATENCY"}
-        )
+        self.network = network or load_network(bundle)
 
-    def logits(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def windows(self, texts: Sequence[str]) -> list[list[list[int]]]:
+        """Each text's token ids: one window, or several where it has more than `max_tokens`."""
+        return [
+            [window.ids for window in (encoding, *encoding.overflowing)]
+            for encoding in self._tokenizer.encode_batch_fast(list(texts))
+        ]
+
+    def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of shape (texts, labels).
 
-        A text of more than `max_tokens` tokens is read in several windows, so that none of it is
-        left out; each of its logits is the largest of any window.
+        A text of several windows is read in full; each of its logits is the largest of any window.
         """
-        if not texts:
-            return np.zeros((0, self._network.output(0).partial_shape[1].get_length()), np.float32)
-        owners: list[int] = []
-        windows: list[Encoding] = []
-        for owner, encoding in enumerate(self._tokenizer.encode_batch_fast(list(texts))):
-            for window in (encoding, *encoding.overflowing):
-                owners.append(owner)
-                windows.append(window)
-        logits: npt.NDArray[np.float32] | None = None
-        for batch in batches([len(window.ids) for window in windows]):
-            out = self._infer([windows[i].ids for i in batch])
-            if logits is None:
-                logits = np.full((len(texts), out.shape[1]), -np.inf, np.float32)
-            np.maximum.at(logits, [owners[i] for i in batch], out)
-        assert logits is not None
+        logits = no_logits(len(texts), self.network.labels)
+        owned = [(i, ids) for i, windows in enumerate(self.windows(texts)) for ids in windows]
+        made = [[owned[i] for i in batch] for batch in self.batches([len(ids) for _, ids in owned])]
+        with ThreadPoolExecutor(self.network.streams) as pool:
+            outs = pool.map(lambda batch: self.network.infer([ids for _, ids in batch]), made)
+            for batch, out in zip(made, outs, strict=True):
+                np.maximum.at(logits, [i for i, _ in batch], out)
         return logits
 
-    def _infer(self, rows: list[list[int]]) -> npt.NDArray[np.float32]:
-        ids = np.zeros((len(rows), max(map(len, rows))), np.int64)
-        mask = np.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-            mask[i, : len(row)] = 1
-        request = self._network.create_infer_request()
-        out = request.infer({"input_ids": ids, "attention_mask": mask})[0]
-        return np.asarray(out, np.float32)
+    def batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Positions in batches of alike length, large enough to be fast, one or more a stream."""
+        share = -(-sum(lengths) // self.network.streams)
+        return batches(lengths, min(max(share, MIN_BATCH_TOKENS), self.network.batch_tokens))
+
+
+def load_network(bundle: Path, cpu_precision: Precision = "native") -> Network:
+    """The bundle's network on the fastest device there is: a GPU, or else the CPU."""
+    return GpuNetwork(bundle) if has_gpu() else CpuNetwork(bundle, cpu_precision)
+
+
+def no_logits(texts: int, labels: int) -> Logits:
+    """What the logits of each window are merged into, by `np.maximum`."""
+    return np.full((texts, labels), -np.inf, np.float32)
 
 
 def batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:

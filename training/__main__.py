@@ -25,6 +25,7 @@ from eval.inputs import InputError
 from models import registry
 from models.base_encoder import BaseEncoderError
 from models.bundle import BundleError
+from models.parity import ParityError
 from training.build import build_bundle
 from training.finetune import prepare_finetuning
 from training.promotion import promote_if_it_passes
@@ -60,6 +61,7 @@ COULD_NOT_RUN = (
     InputError,
     BaseEncoderError,
     BundleError,
+    ParityError,
     registry.RegistryError,
     RunError,
     FileNotFoundError,

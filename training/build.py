@@ -1,11 +1,13 @@
 """From a fine-tuned network to a bundle: export, calibration, evaluation, manifest."""
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from datasets import Dataset
+import torch
+from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data.codebook import Codebook
@@ -13,14 +15,19 @@ from data.corpus import to_dataset_dict
 from data.records import Record
 from eval.evaluation import Evaluation, evaluate
 from eval.metrics import Bools
-from models.bundle import CARD, FRAMING, Framing, write_manifest
+from models.bundle import CARD, FRAMING, PRECISIONS, Framing, write_manifest
 from models.card import model_card
 from models.classifier import DOCUMENT_RULE, Classifier
+from models.cpu_network import CpuNetwork
 from models.engine import Engine
 from models.export import export_graph
+from models.gpu_network import GpuNetwork, has_gpu
+from models.parity import TOLERANCE, Parity, ParityError, checkpoint_logits, compare
 from training.calibrate import calibrate
 from training.provenance import provenance
 from training.recipe import Recipe
+
+logger = logging.getLogger("training")
 
 
 def build_bundle(
@@ -35,25 +42,26 @@ def build_bundle(
 
     Calibration and thresholds come from the validation split alone, over the exported graph that
     will be served. An earlier bundle in the folder is replaced only once the new one is whole.
+    Raises `ParityError` if what would be served strays from the checkpoint on the test split.
     """
     corpus = to_dataset_dict(records, codebook)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
+    round_to_bf16(network)
     network.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     export_graph(partial)
-    engine = Engine(partial, recipe.max_tokens)
-    validation = corpus["validation"]
     framing = Framing(
         codebook=codebook,
         codebook_fingerprint=codebook.fingerprint,
-        calibration=tuple(calibrate(engine.logits(validation["text"][:]), truth(validation))),
+        calibration=(),
         max_tokens=recipe.max_tokens,
         document_rule=DOCUMENT_RULE,
         metrics={},
         provenance=provenance(recipe, records),
     )
-    classifier = Classifier(framing, engine)
+    classifier, parity = fastest_in_parity(partial, framing, corpus)
+    framing = classifier.framing
     results = {
         split: evaluate(
             truth(corpus[split]),
@@ -64,7 +72,10 @@ def build_bundle(
         for split in ("validation", "test")
     }
     framing = framing.model_copy(
-        update={"metrics": {split: result.as_json() for split, result in results.items()}}
+        update={
+            "metrics": {split: result.as_json() for split, result in results.items()}
+            | {"parity": [found.as_json() for found in parity]}
+        }
     )
     (partial / FRAMING).write_text(framing.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (partial / CARD).write_text(model_card(framing), encoding="utf-8")
@@ -72,6 +83,57 @@ def build_bundle(
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return results["test"]
+
+
+def round_to_bf16(network: PreTrainedModel) -> None:
+    """Round every matrix to values that bf16 holds, for good: wherever the products are in bf16,
+    half of what they would stray is then in the calibrated checkpoint already.
+    """
+    with torch.no_grad():
+        for weights in network.parameters():
+            if weights.ndim > 1:
+                weights.copy_(weights.bfloat16())
+
+
+def fastest_in_parity(
+    bundle: Path, framing: Framing, corpus: DatasetDict
+) -> tuple[Classifier, list[Parity]]:
+    """Calibrate the graph in the fastest precision that gives the checkpoint's scores on the test
+    split, and check the GPU, where there is one, against the same scores.
+
+    Raises `ParityError` if the graph strays in every precision, or the GPU does.
+    """
+    validation, texts = corpus["validation"], corpus["test"]["text"][:]
+    expected = checkpoint_logits(bundle, framing.max_tokens, texts)
+
+    def measure(classifier: Classifier) -> Parity:
+        found = classifier.score_passages(texts)
+        precision = classifier.engine.network.precision
+        measured = compare(precision, classifier.calibrate(expected), found, classifier.thresholds)
+        logger.info("Parity with the checkpoint: %s.", measured)
+        return measured
+
+    for precision in PRECISIONS:
+        engine = Engine(bundle, framing.max_tokens, CpuNetwork(bundle, precision))
+        calibration = calibrate(engine.logits(validation["text"][:]), truth(validation))
+        framing = framing.model_copy(
+            update={"calibration": tuple(calibration), "cpu_precision": precision}
+        )
+        classifier = Classifier(framing, engine)
+        parity = [measure(classifier)]
+        if parity[0].holds:
+            break
+    if has_gpu():
+        gpu = Engine(bundle, framing.max_tokens, GpuNetwork(bundle))
+        parity.append(measure(Classifier(framing, gpu)))
+    for found in parity:
+        if not found.holds:
+            raise ParityError(
+                f"The exported model is not the trained one and is not registered: {found} "
+                f"on the test split (at most {TOLERANCE} and none are allowed). The checkpoint "
+                f"and the graph are in {bundle}."
+            )
+    return classifier, parity
 
 
 def truth(split: Dataset) -> Bools:

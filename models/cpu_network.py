@@ -1,0 +1,53 @@
+"""A bundle's exported graph on the CPU, through OpenVINO."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from models.bundle import GRAPH, Precision
+
+
+class CpuNetwork:
+    """The graph, compiled for this machine's CPU with one stream a core.
+
+    `native` is bf16 where the CPU has AMX or AVX512-BF16, and f32 elsewhere.
+    """
+
+    batch_tokens = 512
+
+    def __init__(self, bundle: Path, precision: Precision = "native") -> None:
+        core = ov.Core()
+        has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self.precision = "bf16" if has_bf16 and precision == "native" else "f32"
+        self._network = core.compile_model(
+            core.read_model(bundle / GRAPH),
+            "CPU",
+            {
+                "PERFORMANCE_HINT": "THROUGHPUT",
+                "INFERENCE_PRECISION_HINT": self.precision,
+                # A thread that may not move waits for whatever else runs on its core, such as
+                # the service's own event loop.
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
+        self.streams = int(self._network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self.labels = int(self._network.output(0).partial_shape[1].get_length())
+
+    def infer(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        """Logits of shape (rows, labels) from token ids; may be called from several threads."""
+        request = self._network.create_infer_request()
+        ids, mask = pad(rows)
+        out = request.infer({"input_ids": ids, "attention_mask": mask})[0]
+        return np.asarray(out, np.float32)
+
+
+def pad(rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Token ids and attention mask, both of shape (rows, longest row), zero past a row's end."""
+    lengths = np.array([len(row) for row in rows])
+    mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
+    ids = np.zeros_like(mask)
+    ids[mask.astype(bool)] = [token for row in rows for token in row]
+    return ids, mask
