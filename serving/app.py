@@ -1,20 +1,20 @@
 """The HTTP routes around a classifier, as an ASGI application."""
 
+import asyncio
+import os
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
-import anyio
-import numpy as np
 from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from models.calibration import Scores
 from models.classifier import Classifier, Prediction
-from models.language import untrained_language
 from models.registry import NAME
+from serving.answers import Answers
+from serving.batcher import Batcher, QueueFullError
 from serving.errors import ApiError, respond
 from serving.openapi import openapi
 from serving.schemas import MAX_BODY_BYTES, Document, parse_request
@@ -22,12 +22,19 @@ from serving.schemas import MAX_BODY_BYTES, Document, parse_request
 CONSOLE = Path(__file__).parent / "console.html"
 
 
+QUEUE_CHARS = int(os.environ.get("FRAMESCOPE_QUEUE_CHARS", 2 * MAX_BODY_BYTES))
+"""Characters that may wait for an answer: two of the largest requests there can be."""
+
+LARGE_BODY = 64 * 1024
+"""Bytes from which a body is parsed off the event loop."""
+
+
 def create_app() -> Starlette:
     """All routes of the service but BentoML's own probes and metrics.
 
-    `app.state.classifier` and `app.state.version` are to be set before the first request.
+    `serve` is to be called before the first request.
     """
-    app = Starlette(
+    return Starlette(
         routes=[
             Route("/v1/classify", classify, methods=["POST"]),
             Route("/v1/model", model),
@@ -37,26 +44,57 @@ def create_app() -> Starlette:
         ],
         exception_handlers={ApiError: respond},
     )
-    # The engine uses every core for one batch; two requests at once would only take turns.
-    app.state.one_at_a_time = anyio.CapacityLimiter(1)
-    return app
+
+
+def serve(app: Starlette, classifier: Classifier, version: str) -> None:
+    """Answer requests with this classifier, the first as quickly as any other."""
+    answers = Answers(classifier)
+    first = Document(id="first", text="Compiles the network and loads the languages.")
+    answers.document(first, *classifier.predict([first.text]), passages=True)
+    app.state.classifier, app.state.version, app.state.answers = classifier, version, answers
+    app.state.batcher = Batcher(classifier, QUEUE_CHARS)
 
 
 async def classify(request: Request) -> Response:
     """Score the documents of a request."""
-    classifier: Classifier = request.app.state.classifier
-    asked = parse_request(await read_body(request))
+    body = await read_body(request)
+    if len(body) > LARGE_BODY:
+        asked = await asyncio.to_thread(parse_request, body)
+    else:
+        asked = parse_request(body)
+    answers: Answers = request.app.state.answers
+    batcher: Batcher = request.app.state.batcher
 
-    def answer() -> list[dict[str, Any]]:
-        predictions = classifier.predict([document.text for document in asked.documents])
-        return [
-            document_result(classifier, document, prediction, passages=asked.passages)
+    def finish(predictions: list[Prediction]) -> bytes:
+        documents = [
+            answers.document(document, prediction, passages=asked.passages)
             for document, prediction in zip(asked.documents, predictions, strict=True)
         ]
+        return to_json({"model": served_model(request), "documents": documents})
 
-    documents = await anyio.to_thread.run_sync(answer, limiter=request.app.state.one_at_a_time)
-    body = to_json({"model": served_model(request), "documents": documents})
-    return Response(body, media_type="application/json")
+    texts = [document.text for document in asked.documents]
+    try:
+        answer = await while_connected(request, batcher.run(texts, finish))
+    except QueueFullError as full:
+        message = (
+            f"{full.waiting:,} of the {full.limit:,} characters that may wait for an answer wait; "
+            f"send this again in {full.retry_after} seconds."
+        )
+        retry = {"Retry-After": str(full.retry_after)}
+        raise ApiError(503, "queue_full", message, headers=retry) from None
+    return Response(answer, media_type="application/json")
+
+
+async def while_connected(request: Request, work: Coroutine[None, None, bytes]) -> bytes:
+    """The work's result; the work is cancelled once the client has gone."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(request.receive())  # past the body, only a disconnect comes
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else b""
+    finally:
+        working.cancel()
+        leaving.cancel()
 
 
 async def model(request: Request) -> Response:
@@ -108,59 +146,3 @@ async def read_body(request: Request) -> bytes:
     size = f"{int(declared):,} bytes" if declared.isdecimal() else f"over {MAX_BODY_BYTES:,} bytes"
     message = f"The body has {size}; send at most {MAX_BODY_BYTES:,} (4 MiB), in several requests."
     raise ApiError(413, "body_too_large", message)
-
-
-def document_result(
-    classifier: Classifier, document: Document, prediction: Prediction, *, passages: bool
-) -> dict[str, Any]:
-    """One document's part of the response; `serving.schemas.DocumentResult` is its type."""
-    codebook, thresholds = classifier.framing.codebook, classifier.thresholds
-    frames = [codebook.keys.index(frame) for frame in codebook.frames]
-    scores = prediction.document_scores
-    present = scores >= thresholds
-    trained = classifier.framing.provenance.languages
-    language = untrained_language(document.text, trained)
-    warnings = []
-    if language:
-        message = (
-            f"The text looks like language {language!r}; the model was trained on "
-            f"{', '.join(trained)}, and its scores for other languages are not reliable."
-        )
-        warnings.append({"code": "language", "message": message})
-    return {
-        "id": document.id,
-        "frames": {
-            codebook.keys[i]: {
-                "score": round(float(scores[i]), 4),
-                "present": bool(present[i]),
-                "threshold": round(float(thresholds[i]), 4),
-            }
-            for i in frames
-        },
-        "labels": [codebook.keys[i] for i in frames if present[i]],
-        "passages": _passages(classifier, prediction) if passages else [],
-        "warnings": warnings,
-    }
-
-
-def _passages(classifier: Classifier, prediction: Prediction) -> list[dict[str, Any]]:
-    codebook = classifier.framing.codebook
-
-    def named(keys: tuple[str, ...], row: Scores) -> dict[str, float]:
-        return {key: round(float(row[codebook.keys.index(key)]), 4) for key in keys}
-
-    present: np.ndarray[Any, np.dtype[np.bool_]] = (
-        prediction.passage_scores >= classifier.thresholds
-    )
-    return [
-        {
-            "start": span.start,
-            "end": span.end,
-            "frames": named(codebook.frames, row),
-            "labels": [f for f in codebook.frames if there[codebook.keys.index(f)]],
-            "voice": named(codebook.voices, row),
-        }
-        for span, row, there in zip(
-            prediction.passages, prediction.passage_scores, present, strict=True
-        )
-    ]

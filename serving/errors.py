@@ -9,9 +9,18 @@ from starlette.responses import JSONResponse
 class ApiError(Exception):
     """A refusal: its status, a stable code, one sentence, and the field it is about."""
 
-    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        field: str | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.field = status, code, message, field
+        self.headers = headers
 
     def body(self) -> dict[str, Any]:
         """The response's JSON."""
@@ -21,4 +30,4 @@ class ApiError(Exception):
 async def respond(request: Request, error: Exception) -> JSONResponse:
     """The one place where errors become responses."""
     assert isinstance(error, ApiError)
-    return JSONResponse(error.body(), status_code=error.status)
+    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)

@@ -12,6 +12,7 @@ REFUSALS = {
     "400": "The body is not UTF-8 or not JSON.",
     "413": "The body, the number of documents, or a document is too large.",
     "422": "A field is missing, unknown, of the wrong type, or holds no usable text.",
+    "503": "As much text as may wait already does; `Retry-After` says when to try again.",
 }
 
 

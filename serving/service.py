@@ -3,6 +3,7 @@
 In a built Bento the model is the one pinned at build time; otherwise it is the promoted one.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import yaml
 from models import registry
 from models.bundle import BundleError
 from models.classifier import Classifier
-from serving.app import create_app
+from serving.app import create_app, serve
 
 BENTO_FILE = Path(__file__).parents[2] / "bento.yaml"
 """Beside the `src` folder of a built Bento; there is none in the repository."""
@@ -34,7 +35,17 @@ VERSION = served_version()
 app = create_app()
 
 
-@bentoml.service(name=registry.NAME, workers=1, traffic={"timeout": 600})
+# Every core already has a thread that scores; the tokenizer's own would only fight them.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@bentoml.service(
+    name=registry.NAME,
+    workers=1,
+    traffic={"timeout": 600},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": ".*"},
+)
 @bentoml.asgi_app(app)
 class Framescope:
     """Which propaganda frames a text carries, where, and in whose voice."""
@@ -43,8 +54,7 @@ class Framescope:
 
     def __init__(self) -> None:
         try:
-            app.state.classifier = Classifier.load(Path(self.bundle.path))
+            classifier = Classifier.load(Path(self.bundle.path))
         except BundleError as error:
             sys.exit(str(error))
-        app.state.version = VERSION
-        app.state.classifier.predict(["The first text compiles the network."])
+        serve(app, classifier, VERSION)
