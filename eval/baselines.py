@@ -4,7 +4,9 @@ Each baseline is a function of training texts (n), their labels (n, labels) and 
 (m); it returns scores of shape (m, labels).
 """
 
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from eval.metrics import Bools, Floats
 from models.base_encoder import locate
-from models.engine import batches
-from models.network import mean_pool
+from models.engine import Engine
+from models.export import export_graph
+from models.network import MeanPoolingForSequenceClassification
 
 MAX_TOKENS = 256
 
@@ -38,27 +42,33 @@ def linear_probe(encoder: str) -> Baseline:
     """Mean-pooled states of the frozen encoder, and one logistic regression a label."""
 
     def probe(train: Sequence[str], truth: Bools, texts: Sequence[str]) -> Floats:
+        states = embed(encoder, [*train, *texts])
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2_000))
-        return _one_model_a_label(model, embed(encoder, train), truth, embed(encoder, texts))
+        return _one_model_a_label(model, states[: len(train)], truth, states[len(train) :])
 
     return probe
 
 
 def embed(encoder: str, texts: Sequence[str]) -> Floats:
-    """Mean-pooled last hidden states of a base encoder, shape (texts, width)."""
+    """Mean-pooled last hidden states of a base encoder, shape (texts, width).
+
+    Computed as scores are: over an exported graph, whose head passes the states on as they are.
+    Of a text longer than the encoder reads, each state is the largest of any window.
+    """
     path = locate(encoder)
+    disable_progress_bar()  # of loading the weights
+    set_verbosity_error()  # what it warns of here is how its own parts fit together
     tokenizer = AutoTokenizer.from_pretrained(path)
-    network = AutoModel.from_pretrained(path, dtype=torch.float32).eval()
-    longest = min(MAX_TOKENS, tokenizer.model_max_length)
-    encoded = tokenizer(list(texts), truncation=True, max_length=longest)
-    out = np.zeros((len(texts), network.config.hidden_size), np.float32)
-    for batch in batches([len(ids) for ids in encoded.input_ids]):
-        rows = {name: [encoded[name][i] for i in batch] for name in ("input_ids", "attention_mask")}
-        padded = tokenizer.pad(rows, return_tensors="pt")
-        with torch.inference_mode():
-            hidden = network(**padded).last_hidden_state
-            out[batch] = mean_pool(hidden, padded["attention_mask"]).numpy()
-    return out
+    width = AutoConfig.from_pretrained(path).hidden_size
+    network = MeanPoolingForSequenceClassification.from_encoder(path, list(map(str, range(width))))
+    torch.nn.init.eye_(network.classifier.weight)
+    torch.nn.init.zeros_(network.classifier.bias)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        network.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        export_graph(folder)
+        return Engine(folder, min(MAX_TOKENS, tokenizer.model_max_length)).logits(texts)
 
 
 def _one_model_a_label(model: Any, features: Any, truth: Bools, queries: Any) -> Floats:

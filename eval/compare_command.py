@@ -10,19 +10,11 @@ from data.records import Record
 from eval.compare import Comparison, compare, markdown
 from eval.inputs import (
     InputError,
-    add_corpus_arguments,
     bundle_folder,
     chosen_records,
     texts_and_truth,
 )
 from models.classifier import Classifier
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    for name in ("old", "new"):
-        parser.add_argument(name, help="a bundle folder, a registered version, or `promoted`")
-    add_corpus_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

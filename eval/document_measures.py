@@ -1,18 +1,49 @@
 """How well whole documents are judged, and whether the right passages are marked in them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from data.codebook import Codebook
+from data.passages import Span, split_passages
 from eval import metrics
 from eval.bootstrap import REPEATS, interval, resample_weights, share
-from eval.documents import Document
+from eval.documents import Document, documents_sha256
 from eval.estimates import SEED, Estimate
-from eval.measures import Measures, measure
-from eval.metrics import Evidence, Ints
-from models.classifier import Classifier
+from eval.judgment import Judgment, Scored, judge
+from eval.metrics import Evidence, Floats, Ints
+from models.classifier import document_scores
+
+
+@dataclass(frozen=True)
+class SplitDocuments:
+    """Documents from one place, each with its passages as the service would cut them."""
+
+    source: str
+    documents: tuple[Document, ...]
+    spans: tuple[tuple[Span, ...], ...]
+
+    @property
+    def passages(self) -> list[str]:
+        """The texts of all passages, in order."""
+        return [
+            document.text[span.start : span.end]
+            for document, spans in zip(self.documents, self.spans, strict=True)
+            for span in spans
+        ]
+
+    def per_document(self, scores: Floats) -> list[Floats]:
+        """The passages' scores, of shape (passages, labels), cut up by document."""
+        ends = accumulate(map(len, self.spans), initial=0)
+        return [scores[start:end] for start, end in pairwise(ends)]
+
+
+def split_documents(source: str, documents: Sequence[Document], language: str) -> SplitDocuments:
+    """Cut each document into passages."""
+    spans = tuple(tuple(split_passages(document.text, language)) for document in documents)
+    return SplitDocuments(source, tuple(documents), spans)
 
 
 @dataclass(frozen=True)
@@ -34,54 +65,72 @@ class DocumentResult:
     """
 
     source: str
-    measures: Measures
+    sha256: str
+    judgment: Judgment
     annotated_documents: int
     evidence: dict[str, EvidenceMeasures] | None
     overall_evidence: EvidenceMeasures | None
 
 
 def judge_documents(
-    classifier: Classifier, documents: Sequence[Document], source: str
+    split: SplitDocuments, systems: Mapping[str, Scored], uncalibrated: Floats, codebook: Codebook
 ) -> DocumentResult:
-    """Score the documents as they are served; frames alone, for a document has no voice."""
-    codebook = classifier.framing.codebook
+    """Judge documents from all systems' scores of their passages, the model's coming first.
+
+    Every system's passages make a document as the service makes it. Frames alone, for a document
+    has no voice.
+    """
     columns = [codebook.keys.index(frame) for frame in codebook.frames]
-    predictions = classifier.predict([document.text for document in documents])
-    marked = [
-        {
-            frame: [
-                (span.start, span.end)
-                for span, scores in zip(prediction.passages, prediction.passage_scores, strict=True)
-                if scores[column] >= classifier.thresholds[column]
-            ]
-            for frame, column in zip(codebook.frames, columns, strict=True)
-        }
-        for prediction in predictions
-    ]
-    truth = [[frame in document.frames for frame in codebook.frames] for document in documents]
-    measures = measure(
+
+    def whole(scores: Floats) -> Floats:
+        rows = [
+            document_scores(block[:, columns].astype(np.float64))
+            for block in split.per_document(scores)
+        ]
+        return np.array(rows).reshape(-1, len(columns))
+
+    truth = [[f in document.frames for f in codebook.frames] for document in split.documents]
+    judgment = judge(
+        {name: Scored(whole(s.scores), s.thresholds[columns]) for name, s in systems.items()},
+        whole(uncalibrated),
         np.array(truth, np.bool_).reshape(-1, len(columns)),
-        np.array([p.document_scores for p in predictions]).reshape(-1, len(codebook.keys))[
-            :, columns
-        ],
-        classifier.thresholds[columns],
-        [document.id for document in documents],
+        [document.id for document in split.documents],
         codebook.frames,
         codebook.frames,
     )
-    counts = evidence_counts(documents, marked, codebook)
+    model = next(iter(systems.values()))
+    counts = evidence_counts(split.documents, marked_spans(split, model, codebook), codebook)
     evidence = None
     if len(counts):
         evidence = {
             frame: evidence_measures(counts[:, i]) for i, frame in enumerate(codebook.frames)
         }
     return DocumentResult(
-        source=source,
-        measures=measures,
+        source=split.source,
+        sha256=documents_sha256(split.documents),
+        judgment=judgment,
         annotated_documents=len(counts),
         evidence=evidence,
         overall_evidence=evidence_measures(counts.sum(axis=1)) if len(counts) else None,
     )
+
+
+def marked_spans(
+    split: SplitDocuments, scored: Scored, codebook: Codebook
+) -> list[dict[str, list[tuple[int, int]]]]:
+    """Each document's passages in which each frame was found."""
+    column = {frame: codebook.keys.index(frame) for frame in codebook.frames}
+    return [
+        {
+            frame: [
+                (span.start, span.end)
+                for span, row in zip(spans, rows, strict=True)
+                if row[column[frame]] >= scored.thresholds[column[frame]]
+            ]
+            for frame in codebook.frames
+        }
+        for spans, rows in zip(split.spans, split.per_document(scored.scores), strict=True)
+    ]
 
 
 def evidence_counts(

@@ -1,8 +1,10 @@
 """Whole documents: rebuilt from the corpus, or read from a file of their own."""
 
+import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,6 +67,12 @@ def rebuild_documents(
         frames = tuple(frame for frame in codebook.frames if evidence[frame])
         found.append(Document(name, text, frames, evidence))  # type: ignore[arg-type]
     return found
+
+
+def documents_sha256(documents: Iterable[Document]) -> str:
+    """SHA-256 over all documents and their labels, in whatever order they stand."""
+    lines = sorted(json.dumps(asdict(document)) for document in documents)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 class _Row(BaseModel):

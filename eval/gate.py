@@ -1,6 +1,6 @@
 """May this model be promoted? Each gate is a case that passes or fails, and says why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from data.codebook import Codebook
@@ -8,85 +8,100 @@ from data.records import Record
 from eval import metrics
 from eval.behavior import Behavior, run_suite
 from eval.compare import Comparison, Difference, compare
-from eval.evaluation import Evaluation, evaluate
 from eval.gates import Gates
 from eval.inputs import promoted_bundle, texts_and_truth
+from eval.judgment import Scored
 from eval.junit import Case
-from eval.metrics import Bools, Floats
-from eval.suite_items import FOLDER, Suite, load_suite
+from eval.measures import Measures, measure
+from eval.metrics import Bools
+from eval.previous import Previous, score_previous
+from eval.suite_items import FOLDER, load_suite
 from models.classifier import Classifier
 
 NAMED = 5
 """So many failing items of the suite are named."""
 
 
-def check(
-    classifier: Classifier,
-    records: Sequence[Record],
-    gates: Gates,
-    codebook: Codebook,
-    previous: Classifier | None,
-    suite: Suite | None,
-) -> list[Case]:
-    """Score the records, and the suite where the gates need it, and judge.
-
-    Without a previous model regression is not judged. `suite` may be None only where
-    `gates.need_suite` is false.
-    """
-    texts, truth = texts_and_truth(records, codebook)
-    scores = classifier.score_passages(texts)
-    thresholds = classifier.thresholds
-    cases = [
-        *judge_labels(evaluate(truth, scores, thresholds, codebook), gates, codebook),
-        *judge_calibration(truth, scores, gates, codebook),
-    ]
-    if gates.need_suite:
-        if suite is None:
-            raise ValueError("these gates need the behavioral suite")
-        behavior = run_suite(classifier.score_passages, thresholds, codebook, suite)
-        cases += judge_behavior(behavior, gates)
-    if previous is None or gates.regression_allowed:
-        return cases
-    if previous.framing.codebook.keys != codebook.keys:
-        keys = ", ".join(previous.framing.codebook.keys)
-        message = f"cannot be judged: the promoted model has other labels ({keys})"
-        return [*cases, Case("no regression", False, message)]
-    comparison = compare(
-        truth,
-        previous.score_passages(texts),
-        previous.thresholds,
-        scores,
-        thresholds,
-        [record.document_id for record in records],
-        codebook,
-    )
-    return [*cases, *judge_regression(comparison, codebook)]
-
-
 def check_bundle(
     folder: Path, records: Sequence[Record], gates: Gates, codebook: Codebook
-) -> tuple[list[Case], Path | None]:
-    """The cases of a bundle, and the promoted bundle that it was compared with, if there is one."""
+) -> tuple[list[Case], str | None]:
+    """Score a bundle and judge it; the cases, and the name of the model it was compared with.
+
+    That is the promoted one; None where there is no other, and no regression is judged.
+    """
+    classifier = Classifier.load(folder)
+    texts, truth = texts_and_truth(records, codebook)
+    scored = Scored(classifier.score_passages(texts), classifier.thresholds)
+    documents = [record.document_id for record in records]
+    behavior = None
+    if gates.need_suite:
+        suite = load_suite(codebook)
+        behavior = run_suite(classifier.score_passages, classifier.thresholds, codebook, suite)
     promoted = promoted_bundle(other_than=folder)
-    cases = check(
-        Classifier.load(folder),
-        records,
-        gates,
-        codebook,
-        Classifier.load(promoted) if promoted else None,
-        load_suite(codebook) if gates.need_suite else None,
-    )
-    return cases, promoted
+    previous = score_previous(promoted, texts, codebook) if promoted else None
+    cases = [
+        *judge_bounds(
+            gates,
+            codebook,
+            measure(truth, *scored, documents, codebook.keys, codebook.frames),
+            {
+                key: metrics.expected_calibration_error(truth[:, i], scored.scores[:, i])
+                for i, key in enumerate(codebook.keys)
+            },
+            behavior,
+        ),
+        *judge_regression(gates, codebook, truth, documents, scored, previous),
+    ]
+    return cases, previous.name if previous else None
 
 
-def judge_labels(evaluation: Evaluation, gates: Gates, codebook: Codebook) -> Iterator[Case]:
+def judge_bounds(
+    gates: Gates,
+    codebook: Codebook,
+    measures: Measures,
+    calibration_errors: Mapping[str, float],
+    behavior: Behavior | None,
+) -> Iterator[Case]:
+    """All bounds but regression, from results by label.
+
+    `behavior` may be None only where `gates.need_suite` is false.
+    """
+    yield from judge_labels(measures, gates, codebook)
+    yield from judge_calibration(calibration_errors, gates, codebook)
+    if gates.need_suite:
+        if behavior is None:
+            raise ValueError("these gates need the behavioral suite")
+        yield from judge_behavior(behavior, gates)
+
+
+def judge_regression(
+    gates: Gates,
+    codebook: Codebook,
+    truth: Bools,
+    documents: Sequence[str],
+    new: Scored,
+    previous: Previous | None,
+) -> Iterator[Case]:
+    """Whether the new scores, of shape (n, labels) like the truth, lose against the previous."""
+    if previous is None or gates.regression_allowed:
+        return
+    if previous.scored is None:
+        keys = ", ".join(previous.labels)
+        message = f"cannot be judged: the promoted model has other labels ({keys})"
+        yield Case("no regression", False, message)
+        return
+    comparison = compare(truth, *previous.scored, *new, documents, codebook)
+    yield from judge_comparison(comparison, codebook)
+
+
+def judge_labels(measures: Measures, gates: Gates, codebook: Codebook) -> Iterator[Case]:
     """The floors: macro-F1, which needs every frame's support, then F1 by label."""
-    labels = evaluation.labels
+    labels = measures.labels
     if gates.minimum_macro_f1 is not None:
         rarest = min(codebook.frames, key=lambda frame: labels[frame].support)
         yield _floor(
             "macro-F1",
-            evaluation.macro_f1,
+            measures.macro.f1.value,
             gates.minimum_macro_f1,
             (rarest, labels[rarest].support, gates.minimum_support),
             "the lowest labels in the report",
@@ -94,7 +109,7 @@ def judge_labels(evaluation: Evaluation, gates: Gates, codebook: Codebook) -> It
     for key, floor in gates.minimum_f1.items():
         yield _floor(
             f"F1 of {key}",
-            labels[key].f1,
+            labels[key].f1.value,
             floor,
             (key, labels[key].support, gates.minimum_support),
             f"the curve and the errors of {key} in the report",
@@ -102,16 +117,15 @@ def judge_labels(evaluation: Evaluation, gates: Gates, codebook: Codebook) -> It
 
 
 def judge_calibration(
-    truth: Bools, scores: Floats, gates: Gates, codebook: Codebook
+    errors: Mapping[str, float], gates: Gates, codebook: Codebook
 ) -> Iterator[Case]:
     """The calibration error of every frame."""
     if gates.maximum_calibration_error is None:
         return
     for key in codebook.frames:
-        column = codebook.keys.index(key)
-        error = metrics.expected_calibration_error(truth[:, column], scores[:, column])
         where = f"the reliability diagram of {key} in the report"
-        yield _ceiling(f"calibration error of {key}", error, gates.maximum_calibration_error, where)
+        bound = gates.maximum_calibration_error
+        yield _ceiling(f"calibration error of {key}", errors[key], bound, where)
 
 
 def judge_behavior(behavior: Behavior, gates: Gates) -> Iterator[Case]:
@@ -144,7 +158,7 @@ def judge_behavior(behavior: Behavior, gates: Gates) -> Iterator[Case]:
         )
 
 
-def judge_regression(comparison: Comparison, codebook: Codebook) -> Iterator[Case]:
+def judge_comparison(comparison: Comparison, codebook: Codebook) -> Iterator[Case]:
     """No significant loss against the promoted model, in macro-F1 and on every frame."""
     yield _no_regression("macro-F1", comparison.macro_f1)
     for key in codebook.frames:

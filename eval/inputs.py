@@ -27,16 +27,17 @@ def bundle_folder(model: str) -> Path:
 
 
 def promoted_bundle(other_than: Path) -> Path | None:
-    """The promoted bundle's folder; None if none is promoted, or if it is this very bundle.
+    """The promoted bundle's folder, or where it is this very bundle the one promoted before it.
 
-    Raises `RegistryError` where the promoted version is no longer there.
+    None if there is no such. Raises `RegistryError` where the promoted version is gone.
     """
-    try:
-        version = registry.promoted()
-    except registry.RegistryError:
+    if not registry.promotions():
         return None
-    folder = registry.path(version)
-    return None if bundle_sha256(folder) == bundle_sha256(other_than) else folder
+    *earlier, latest = registry.promotions()
+    here, there = bundle_sha256(other_than), registry.versions()
+    candidates = [latest, *(version for version in reversed(earlier) if version in there)]
+    folders = map(registry.path, candidates)
+    return next((folder for folder in folders if bundle_sha256(folder) != here), None)
 
 
 def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:

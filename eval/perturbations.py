@@ -8,7 +8,10 @@ import re
 from collections.abc import Callable
 
 WORDS_PER_TYPO = 15
-SMALL_WORDS = "a an and as at but by for from in of on or the to with"
+SMALL_WORDS = {
+    "a", "an", "and", "as", "at", "but", "by", "for", "from", "in", "of", "on", "or", "the", "to",
+    "with",
+}  # fmt: skip
 CURLY_TO_STRAIGHT = str.maketrans("“”‘’", "\"\"''")
 BEFORE_AN_OPENING_QUOTE = "([{—–“‘"
 

@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from data.codebook import Codebook
+from eval.behavior import Behavior
 from eval.estimates import Estimate
+from eval.judgment import Judgment
 from eval.report import Report
 
 # Placeholders, none of which matplotlib uses by itself.
@@ -47,32 +49,39 @@ STYLE: dict[Any, Any] = {
     "text.color": TEXT,
     "legend.frameon": False,
 }
-COLUMNS = 3
+COLUMNS = {1: 1, 2: 2, 4: 4}
+"""Plots in a row, by number of plots; three otherwise."""
 SHARE = (-0.02, 1.02)
 
 
 def draw(report: Report, codebook: Codebook) -> dict[str, str]:
-    """All plots of a report as SVG elements, by name."""
+    """All plots of a report as SVG elements, by name; those of documents end in their number."""
     with mpl.rc_context(STYLE):
-        plots = {
-            "systems": systems(report),
-            "curves": _per_label(report, codebook, precision_recall),
-            "thresholds": _per_label(report, codebook, threshold_sweep),
-            "reliability": _per_label(report, codebook, reliability),
-        }
+        plots = _of_judgment(report.passages, codebook, "")
+        for number, result in enumerate(report.documents, 1):
+            plots |= _of_judgment(result.judgment, codebook, f"-{number}")
         if report.behavior is not None:
-            plots["swap"] = swap(report, codebook)
+            plots["swap"] = swap(report.behavior, codebook)
         return {name: svg(figure, name) for name, figure in plots.items()}
 
 
-def systems(report: Report) -> Figure:
+def _of_judgment(judgment: Judgment, codebook: Codebook, suffix: str) -> dict[str, Figure]:
+    return {
+        f"systems{suffix}": systems(judgment),
+        f"curves{suffix}": _per_label(judgment, codebook, precision_recall),
+        f"thresholds{suffix}": _per_label(judgment, codebook, threshold_sweep),
+        f"reliability{suffix}": _per_label(judgment, codebook, reliability),
+    }
+
+
+def systems(judgment: Judgment) -> Figure:
     """Macro-F1 and macro average precision of all systems, with intervals."""
-    names = list(report.systems)
+    names = list(judgment.systems)
     figure = Figure(figsize=(9.5, 0.9 + 0.42 * len(names)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, title in ((left, "Macro-F1"), (right, "Macro average precision")):
         for row, name in enumerate(names):
-            macro = report.systems[name].macro
+            macro = judgment.systems[name].macro
             value = macro.f1 if axes is left else macro.average_precision
             _interval(axes, value, row, MAIN if row == 0 else SECOND)
         axes.set(title=title, xlim=SHARE, ylim=(len(names) - 0.5, -0.5))
@@ -81,11 +90,11 @@ def systems(report: Report) -> Figure:
     return figure
 
 
-def precision_recall(axes: Axes, report: Report, key: str) -> None:
+def precision_recall(axes: Axes, judgment: Judgment, key: str) -> None:
     """The curve, the point of the threshold in use, and the base rate."""
-    curve, result = report.labels[key].curve, report.result.labels[key]
+    curve, result = judgment.labels[key].curve, judgment.model.labels[key]
     axes.step(curve.recall, curve.precision, where="post", color=MAIN, linewidth=1.6)
-    base = result.support / max(report.result.items, 1)
+    base = result.support / max(judgment.model.items, 1)
     axes.axhline(base, color=THIRD, linewidth=1, linestyle=":", label="base rate")
     axes.plot(
         [result.recall.value], [result.precision.value], "o", color=SECOND, label="at threshold"
@@ -97,9 +106,9 @@ def precision_recall(axes: Axes, report: Report, key: str) -> None:
     )  # fmt: skip
 
 
-def threshold_sweep(axes: Axes, report: Report, key: str) -> None:
+def threshold_sweep(axes: Axes, judgment: Judgment, key: str) -> None:
     """Precision, recall and F1 over the threshold, and the one in use."""
-    curve = report.labels[key].curve
+    curve = judgment.labels[key].curve
     for values, color, name in (
         (curve.precision, SECOND, "precision"),
         (curve.recall, THIRD, "recall"),
@@ -107,15 +116,19 @@ def threshold_sweep(axes: Axes, report: Report, key: str) -> None:
     ):
         axes.plot(curve.thresholds, values, color=color, linewidth=1.6, label=name)
     axes.axvline(
-        report.result.labels[key].threshold, color=TEXT, linewidth=1, linestyle="--", label="in use"
+        judgment.model.labels[key].threshold,
+        color=TEXT,
+        linewidth=1,
+        linestyle="--",
+        label="in use",
     )
     axes.set(xlabel="threshold", xlim=SHARE, ylim=SHARE)
 
 
-def reliability(axes: Axes, report: Report, key: str) -> None:
+def reliability(axes: Axes, judgment: Judgment, key: str) -> None:
     """Mean score and share true of bins of equal numbers, before and after calibration."""
     axes.plot([0, 1], [0, 1], color=TEXT, linewidth=1, linestyle=":")
-    detail = report.labels[key]
+    detail = judgment.labels[key]
     for result, color, marker, name in (
         (detail.before, SECOND, "s", "before"),
         (detail.after, MAIN, "o", "after"),
@@ -136,10 +149,9 @@ def reliability(axes: Axes, report: Report, key: str) -> None:
     axes.set(xlabel="mean score", ylabel="share true", xlim=SHARE, ylim=SHARE)
 
 
-def swap(report: Report, codebook: Codebook) -> Figure:
+def swap(behavior: Behavior, codebook: Codebook) -> Figure:
     """How often other actors flip a decision, per label."""
-    assert report.behavior is not None
-    labels = report.behavior.actor_swap.labels
+    labels = behavior.actor_swap.labels
     names = {label.key: label.name for label in codebook.labels}
     figure = Figure(figsize=(9.5, 0.8 + 0.36 * len(labels)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -159,16 +171,18 @@ def _interval(axes: Axes, value: Estimate, row: int, color: str) -> None:
 
 
 def _per_label(
-    report: Report, codebook: Codebook, plot: Callable[[Axes, Report, str], None]
+    judgment: Judgment, codebook: Codebook, plot: Callable[[Axes, Judgment, str], None]
 ) -> Figure:
     """A small plot for each label, with one legend for all."""
-    rows = -(-len(codebook.labels) // COLUMNS)
+    labels = [label for label in codebook.labels if label.key in judgment.labels]
+    columns = COLUMNS.get(len(labels), 3)
+    rows = -(-len(labels) // columns)
     figure = Figure(figsize=(9.5, 2.9 * rows + 0.3), layout="constrained")
-    grid = figure.subplots(rows, COLUMNS, squeeze=False)
-    for axes in grid.flat[len(codebook.labels) :]:
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(labels) :]:
         axes.remove()
-    for axes, label in zip(grid.flat, codebook.labels, strict=False):
-        plot(axes, report, label.key)
+    for axes, label in zip(grid.flat, labels, strict=False):
+        plot(axes, judgment, label.key)
         axes.set_title(label.name)
     handles, names = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper right", ncols=len(names))

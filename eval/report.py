@@ -1,26 +1,31 @@
 """The evaluation report: one frozen result in memory, from which every file is written."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
+from data.agreement import AgreementError
 from data.codebook import Codebook
 from data.corpus import corpus_fingerprint
 from data.records import CorpusError, Record
-from eval import metrics
+from eval.annotator_agreement import AnnotatorAgreement, agreement_beside_model
 from eval.attribution import Mistakes, confident_mistakes
 from eval.behavior import Behavior, run_suite
-from eval.bootstrap import REPEATS, resample_weights
-from eval.document_measures import DocumentResult, judge_documents
+from eval.document_measures import DocumentResult, judge_documents, split_documents
 from eval.documents import Document
 from eval.estimates import SEED
-from eval.inputs import InputError, texts_and_truth
+from eval.gate import judge_bounds, judge_regression
+from eval.gates import Gates
+from eval.inputs import promoted_bundle, texts_and_truth
+from eval.judgment import Judgment, Scored, judge
+from eval.junit import Case
 from eval.leakage import Probe, probe_leakage
-from eval.measures import Measures, measure
+from eval.measures import Measures
 from eval.metrics import Bools
+from eval.previous import Previous, score_previous
 from eval.provenance import Run, describe_run
-from eval.reliability import LabelDetail, label_detail
 from eval.slices import Slice, slice_results
 from eval.suite_items import load_suite
 from eval.systems import baseline_systems
@@ -28,7 +33,20 @@ from models.bundle import bundle_sha256
 from models.calibration import scores as scaled
 from models.classifier import Classifier
 
-SCHEMA_VERSION = 2
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is scored, one passage or more, and what it is compared with.
+
+    `second` are other annotators' labels of the records, `documents` lists by where they come
+    from, `training` the corpus of baselines and leakage probes.
+    """
+
+    name: str
+    records: Sequence[Record]
+    second: Sequence[Record]
+    documents: dict[str, list[Document]]
+    training: Sequence[Record]
 
 
 @dataclass(frozen=True)
@@ -41,107 +59,136 @@ class Corpus:
 
 
 @dataclass(frozen=True)
-class CoOccurrence:
-    """Passages that carry both labels, and that were found to: rows and columns as in `labels`."""
-
-    labels: tuple[str, ...]
-    truth: tuple[tuple[int, ...], ...]
-    found: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
 class Report:
-    """Everything a report says; docs/report.md describes it field by field.
-
-    `systems` holds the model first, then the baselines.
-    """
+    """Everything a report says; docs/report.md describes it field by field."""
 
     model: str
     bundle_sha256: str
     corpus: Corpus
     codebook_version: str
-    systems: dict[str, Measures]
-    co_occurrence: CoOccurrence
-    labels: dict[str, LabelDetail]
+    gates: tuple[Case, ...] | None
+    passages: Judgment
     documents: tuple[DocumentResult, ...]
     slices: tuple[Slice, ...]
     mistakes: dict[str, Mistakes]
     behavior: Behavior | None
+    agreement: AnnotatorAgreement | None
     leakage: dict[str, Probe]
     provenance: Run
     notes: tuple[str, ...]
+    schema: Literal[3] = 3
 
     @property
     def result(self) -> Measures:
-        """The model's own measures."""
-        return self.systems[self.model]
+        """The model's own measures on passages."""
+        return self.passages.model
+
+    @property
+    def failed_gates(self) -> list[Case]:
+        """The gates that were not passed."""
+        return [case for case in self.gates or () if not case.passed]
+
+    def with_note(self, note: str) -> Self:
+        """The same with one more sentence that a reader must know."""
+        return replace(self, notes=(*self.notes, note))
 
     def as_json(self) -> dict[str, Any]:
         """The layout of `report.json`."""
-        return {"schema": SCHEMA_VERSION, **asdict(self)}
+        fields = asdict(self)
+        return {"schema": fields.pop("schema"), **fields}
 
 
 def make_report(
-    folder: Path,
-    records: Sequence[Record],
-    name: str,
-    documents: dict[str, list[Document]],
-    training: Sequence[Record],
-    codebook: Codebook,
-    *,
-    baselines: bool,
+    folder: Path, inputs: Inputs, codebook: Codebook, gates: Gates | None, *, baselines: bool
 ) -> Report:
     """Score everything with the bundle in the folder, and with baselines if these are wanted.
 
-    `documents` are lists by where they come from. Raises `InputError` if there are no passages.
+    The promoted model is scored beside it, where it is another and has the same labels.
     """
-    if not records:
-        raise InputError(f"There are no passages in {name}.")
-    classifier = Classifier.load(folder)
-    texts, truth = texts_and_truth(records, codebook)
+    classifier, records = Classifier.load(folder), inputs.records
+    own, truth = texts_and_truth(records, codebook)
+    split = [
+        split_documents(source, documents, codebook.language)
+        for source, documents in inputs.documents.items()
+    ]
+    parts = [own, *(of_source.passages for of_source in split)]
+    texts = [text for part in parts for text in part]
     logits = classifier.logits(texts)
-    scores, before = classifier.calibrate(logits), scaled(logits, slope=1.0, intercept=0.0)
+    model = Scored(classifier.calibrate(logits), classifier.thresholds)
+    uncalibrated = scaled(logits, slope=1.0, intercept=0.0)
+    name = f"framescope {folder.name}"
+    others, previous, notes = _other_systems(
+        folder, classifier, inputs.training, texts, codebook, baselines=baselines
+    )
+    systems = {name: model, **others}
+    ends = pairwise(accumulate(map(len, parts), initial=0))
+    of_records, *of_documents = (
+        ({system: scored.rows(start, end) for system, scored in systems.items()},
+         uncalibrated[start:end])
+        for start, end in ends
+    )  # fmt: skip
     ids = [record.document_id for record in records]
-    model = f"framescope {folder.name}"
-    systems = {
-        model: measure(truth, scores, classifier.thresholds, ids, codebook.keys, codebook.frames)
-    }
-    notes: list[str] = []
-    if baselines:
-        found, notes = baseline_systems(classifier, folder, training, texts, codebook)
-        for title, (other, thresholds) in found.items():
-            systems[title] = measure(truth, other, thresholds, ids, codebook.keys, codebook.frames)
-    predicted = scores >= classifier.thresholds
-    weights = resample_weights(ids, REPEATS, SEED)
+    passages = judge(*of_records, truth, ids, codebook.keys, codebook.frames)
+    behavior = _behavior(classifier, codebook, notes)
+    scores, thresholds = found = of_records[0][name]
+    predicted = scores >= thresholds
+    cases = None
+    if gates:
+        if previous and previous.scored:
+            previous = replace(previous, scored=previous.scored.rows(0, len(own)))
+        cases = (
+            *judge_bounds(gates, codebook, passages.model, passages.calibration_errors, behavior),
+            *judge_regression(gates, codebook, truth, ids, found, previous),
+        )
     return Report(
-        model=model,
+        model=name,
         bundle_sha256=bundle_sha256(folder),
-        corpus=Corpus(name, corpus_fingerprint(records), corpus_fingerprint(training)),
+        corpus=Corpus(
+            inputs.name, corpus_fingerprint(records), corpus_fingerprint(inputs.training)
+        ),
         codebook_version=codebook.version,
-        systems=systems,
-        co_occurrence=CoOccurrence(codebook.keys, _together(truth), _together(predicted)),
-        labels={
-            key: label_detail(truth[:, i], before[:, i], scores[:, i], weights)
-            for i, key in enumerate(codebook.keys)
-        },
+        gates=cases,
+        passages=passages,
         documents=tuple(
-            judge_documents(classifier, of_source, source)
-            for source, of_source in documents.items()
-            if of_source
+            judge_documents(of_source, *scored, codebook)
+            for of_source, scored in zip(split, of_documents, strict=True)
         ),
         slices=tuple(slice_results(records, truth, predicted, codebook)),
         mistakes=confident_mistakes(
-            classifier.score_passages, records, truth, scores, classifier.thresholds, codebook
+            classifier.score_passages, records, truth, scores, thresholds, codebook
         ),
-        behavior=_behavior(classifier, codebook, notes),
-        leakage=probe_leakage(training, records, truth, codebook),
+        behavior=behavior,
+        agreement=_agreement(inputs, predicted, codebook, notes),
+        leakage=probe_leakage(inputs.training, records, truth, codebook),
         provenance=describe_run(SEED),
         notes=tuple(notes),
     )
 
 
-def _together(present: Bools) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(map(int, row)) for row in metrics.co_occurrence(present))
+def _other_systems(
+    folder: Path,
+    classifier: Classifier,
+    training: Sequence[Record],
+    texts: Sequence[str],
+    codebook: Codebook,
+    *,
+    baselines: bool,
+) -> tuple[dict[str, Scored], Previous | None, list[str]]:
+    """What stands beside the model, the promoted model by itself again, and notes."""
+    systems: dict[str, Scored] = {}
+    notes: list[str] = []
+    if baselines:
+        origin = classifier.framing.provenance
+        systems, notes = baseline_systems(origin, training, texts, codebook)
+    promoted = promoted_bundle(other_than=folder)
+    if promoted is None:
+        return systems, None, notes
+    previous = score_previous(promoted, texts, codebook)
+    if previous.scored:
+        systems[f"promoted {previous.name}"] = previous.scored
+    else:
+        notes.append(f"The promoted {previous.name} has other labels and was left out.")
+    return systems, previous, notes
 
 
 def _behavior(classifier: Classifier, codebook: Codebook, notes: list[str]) -> Behavior | None:
@@ -154,3 +201,14 @@ def _behavior(classifier: Classifier, codebook: Codebook, notes: list[str]) -> B
         )
         return None
     return run_suite(classifier.score_passages, classifier.thresholds, codebook, suite)
+
+
+def _agreement(
+    inputs: Inputs, predicted: Bools, codebook: Codebook, notes: list[str]
+) -> AnnotatorAgreement | None:
+    """None without a second annotator, and a note where several cannot be compared."""
+    try:
+        return agreement_beside_model(inputs.records, inputs.second, predicted, codebook)
+    except AgreementError as error:
+        notes.append(f"The agreement of annotators was left out: {error}")
+        return None

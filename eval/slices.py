@@ -106,6 +106,7 @@ def _dimensions(records: Sequence[Record], codebook: Codebook) -> Iterator[tuple
         yield f"voice: {voice}", ["yes" if record.voice(voice) else "no" for record in records]
     yield "length", length_thirds([len(record.text.split()) for record in records])
     yield "decade", of(lambda record: f"{record.date[:3]}0s" if record.date else UNKNOWN)
+    yield "year", of(lambda record: record.date[:4] if record.date else UNKNOWN)
     yield "frames in the passage", of(lambda record: str(len(record.frames)))
 
 

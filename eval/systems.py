@@ -1,7 +1,6 @@
 """The other systems that a report sets beside the model, scored on the same passages."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -9,28 +8,21 @@ from data.codebook import Codebook
 from data.corpus import corpus_fingerprint
 from data.records import Record
 from eval.baselines import Baseline, linear_probe, tfidf
-from eval.inputs import of_split, promoted_bundle, texts_and_truth
+from eval.inputs import of_split, texts_and_truth
+from eval.judgment import Scored
 from eval.lexicon import LexiconError, keywords
-from eval.metrics import Bools, Floats
+from eval.metrics import Bools
+from models.bundle import Provenance
 from models.calibration import best_threshold
-from models.classifier import Classifier
-
-Scored = tuple[Floats, Floats]
-"""Scores of shape (texts, labels), and each label's threshold."""
 
 
 def baseline_systems(
-    classifier: Classifier,
-    folder: Path,
-    training: Sequence[Record],
-    texts: Sequence[str],
-    codebook: Codebook,
+    origin: Provenance, training: Sequence[Record], texts: Sequence[str], codebook: Codebook
 ) -> tuple[dict[str, Scored], list[str]]:
-    """Baselines trained on the training corpus, and the promoted bundle where it is another.
+    """Baselines trained on the training corpus, on the base encoder of the model's origin.
 
     Also what a reader must know of them, in sentences.
     """
-    origin = classifier.framing.provenance
     notes = []
     if corpus_fingerprint(training) != origin.corpus_sha256:
         notes.append("The baselines learned from another state of the corpus than the model.")
@@ -41,18 +33,10 @@ def baseline_systems(
         notes.append(f"The keyword baseline was left out: {error}")
     baselines["TF-IDF + logistic regression"] = tfidf
     baselines["linear probe"] = linear_probe(origin.base_encoder.name)
-    found = {
+    return {
         title: score_baseline(baseline, training, texts, codebook)
         for title, baseline in baselines.items()
-    }
-    promoted = promoted_bundle(other_than=folder)
-    if promoted:
-        other = Classifier.load(promoted)
-        if other.framing.codebook.keys == codebook.keys:
-            found[f"promoted {promoted.name}"] = other.score_passages(texts), other.thresholds
-        else:
-            notes.append(f"The promoted {promoted.name} has other labels and was left out.")
-    return found, notes
+    }, notes
 
 
 def score_baseline(
@@ -69,4 +53,4 @@ def score_baseline(
         best_threshold(scores, present)
         for scores, present in zip(scored[: len(validation)].T, validation_truth.T, strict=True)
     ]
-    return scored[len(validation) :], np.array(thresholds)
+    return Scored(scored[len(validation) :], np.array(thresholds))

@@ -52,13 +52,13 @@ def path(version: str) -> Path:
 def promote(version: str) -> None:
     """Make this the version to serve."""
     path(version)
-    history = [v for v in _history() if v != version]
+    history = [v for v in promotions() if v != version]
     _write_history([*history, version])
 
 
 def roll_back() -> str:
     """Promote again what was promoted before, and return its version."""
-    history = _history()
+    history = promotions()
     if len(history) < 2:
         raise RegistryError("There is no earlier promoted version to roll back to.")
     path(history[-2])
@@ -68,7 +68,7 @@ def roll_back() -> str:
 
 def promoted() -> str:
     """The version to serve. Raises `RegistryError` if none is."""
-    history = _history()
+    history = promotions()
     if not history:
         raise RegistryError(
             "No model is promoted yet. Run `python -m training` to train and promote one, or "
@@ -77,17 +77,17 @@ def promoted() -> str:
     return history[-1]
 
 
-def _pointer() -> Path:
-    home = Path(os.environ.get("BENTOML_HOME", "~/bentoml")).expanduser()
-    return home / NAME / "promoted.json"
-
-
-def _history() -> list[str]:
-    """Promoted versions, the current one last."""
+def promotions() -> list[str]:
+    """Promoted versions, the one that is served last."""
     if not _pointer().is_file():
         return []
     history: list[str] = json.loads(_pointer().read_text(encoding="utf-8"))
     return history
+
+
+def _pointer() -> Path:
+    home = Path(os.environ.get("BENTOML_HOME", "~/bentoml")).expanduser()
+    return home / NAME / "promoted.json"
 
 
 def _write_history(history: list[str]) -> None:

@@ -11,14 +11,13 @@ def test_the_report_says_how_good_the_model_is_and_how_good_baselines_are(
     home: Path, encoder: Path, tmp_path: Path
 ) -> None:
     done = command(
-        home, "eval", "report", "promoted", "--corpus", str(CORPUS[1]), "--baselines",
-        "--out", str(tmp_path),
+        home, "eval", "report", "promoted", "--corpus", str(CORPUS[1]), "--out", str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    model, keywords, tfidf, probe = report["systems"].values()
+    model, keywords, tfidf, probe = report["passages"]["systems"].values()
     names = ["keywords", "TF-IDF + logistic regression", "linear probe"]
-    assert list(report["systems"])[1:] == names
+    assert list(report["passages"]["systems"])[1:] == names
     # The file is part of what they were trained on, so a baseline that works does well on it.
     assert tfidf["macro"]["f1"]["value"] > 0.8
     assert 0 < probe["macro"]["f1"]["value"] < 1

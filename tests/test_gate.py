@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,17 +17,19 @@ from data.codebook import Codebook
 from data.records import Record, read_records
 from eval.__main__ import main
 from eval.behavior import run_suite
-from eval.gate import check
+from eval.gate import check_bundle, judge_regression
 from eval.gates import DEFAULT_PATH, Gates, load_gates
-from eval.inputs import InputError
+from eval.inputs import InputError, texts_and_truth
+from eval.judgment import Scored
 from eval.junit import Case, junit_xml
 from eval.metrics import expected_calibration_error
+from eval.previous import Previous, score_previous
 from eval.suite_items import load_suite
 from models.bundle import FRAMING, Framing, read_framing, write_manifest
 from models.classifier import Classifier
 from models.export import export_graph
-from tests.conftest import command
-from tests.small_model import CORPUS
+from tests.conftest import command, environment
+from tests.small_model import CORPUS, ROOT
 
 Damage = Callable[[Path], None]
 
@@ -204,22 +208,58 @@ def test_a_model_worse_than_the_promoted_one_fails(
     folder = tmp_path / "damaged"
     shutil.copytree(good, folder)
     lower_thresholds(folder)
-    old, new = Classifier.load(good), Classifier.load(folder)
-    gates = Gates(minimum_support=1)
-    cases = check(new, records, gates, codebook, old, None)
+    texts, truth = texts_and_truth(records, codebook)
+    documents = [record.document_id for record in records]
+
+    def scored(bundle: Path) -> Scored:
+        classifier = Classifier.load(bundle)
+        return Scored(classifier.score_passages(texts), classifier.thresholds)
+
+    def judged(new: Path, old: Previous | None, *, allowed: bool = False) -> list[Case]:
+        gates = Gates(minimum_support=1, regression_allowed=allowed)
+        return [*judge_regression(gates, codebook, truth, documents, scored(new), old)]
+
+    before = score_previous(good, texts, codebook)
+    cases = judged(folder, before)
     names = ["macro-F1", *(f"F1 of {frame}" for frame in codebook.frames)]
     assert [case.name for case in cases] == [f"{name} against the promoted model" for name in names]
     assert not cases[0].passed
     assert "`python -m eval compare promoted MODEL`" in cases[0].message
-    assert all(case.passed for case in check(old, records, gates, codebook, new, None))
-    assert not check(old, records, gates, codebook, None, None)
-    allowed = Gates(minimum_support=1, regression_allowed=True)
-    assert not check(new, records, allowed, codebook, old, None)
+    assert all(case.passed for case in judged(good, score_previous(folder, texts, codebook)))
+    assert not judged(good, None)
+    assert not judged(folder, before, allowed=True)
     swap_labels(folder)
-    (other,) = check(old, records, gates, codebook, Classifier.load(folder), None)
+    (other,) = judged(good, score_previous(folder, texts, codebook))
     assert (other.passed, "has other labels" in other.message) == (False, True)
 
 
+def test_a_bundle_is_compared_with_the_one_promoted_before_it(
+    good: Path, bundle: Path, tmp_path: Path
+) -> None:
+    program = """
+import sys
+from pathlib import Path
+from eval.inputs import promoted_bundle
+from models import registry
+folders = [Path(name) for name in sys.argv[1:]]
+old, new = map(registry.add, folders)
+def compared(folder):
+    found = promoted_bundle(other_than=folder)
+    return ["old", "new"][[old, new].index(found.name)] if found else "none"
+print(*map(compared, folders))
+for version in (old, new):
+    registry.promote(version)
+    print(*map(compared, folders))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(bundle), str(good)],
+        cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["none none", "none old", "new old"]
+
+
+@pytest.mark.usefixtures("empty_registry")
 def test_a_floor_on_too_few_passages_fails_and_says_so(
     good: Path, records: list[Record], codebook: Codebook
 ) -> None:
@@ -228,7 +268,8 @@ def test_a_floor_on_too_few_passages_fails_and_says_so(
     gates = Gates.model_validate(
         {"minimum_support": 8, "minimum_f1": {frame: 0.0}}, context=codebook
     )
-    (case,) = check(Classifier.load(good), few, gates, codebook, None, None)
+    (case,), previous = check_bundle(good, few, gates, codebook)
+    assert previous is None
     assert not case.passed
     assert case.message.startswith(f"cannot be judged: 7 passages carry {frame}, at least 8 wanted")
 

@@ -13,22 +13,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Page, sync_playwright
+from pydantic import TypeAdapter
 
 from data.codebook import Codebook
 from data.records import CorpusError, Record, read_records, record_model
 from eval import metrics
+from eval.annotator_agreement import agreement_beside_model
 from eval.attribution import WORD, confident_mistakes, without, word_effects
-from eval.document_measures import evidence_counts, evidence_measures
+from eval.document_measures import (
+    evidence_counts,
+    evidence_measures,
+    judge_documents,
+    marked_spans,
+    split_documents,
+)
 from eval.documents import Document, read_documents, rebuild_documents
 from eval.inputs import texts_and_truth
+from eval.judgment import Scored
 from eval.leakage import group_rates
 from eval.lexicon import LexiconError, keywords, load_lexicon, phrase_pattern
 from eval.measures import measure
-from eval.report import SCHEMA_VERSION
+from eval.report import Report
 from eval.slices import MIN_PASSAGES, length_thirds, slice_results, source_family
 from models.calibration import Scores
+from models.classifier import Classifier
 from tests.conftest import command
-from tests.small_model import CORPUS
+from tests.small_model import CORPUS, ROOT
 
 CHROMIUM = shutil.which("chromium")
 SEED = CORPUS[0]
@@ -47,9 +57,19 @@ def out(home: Path, codebook: Codebook, tmp_path_factory: pytest.TempPathFactory
     text = "They are tightening the ring around us.\nThe talks went on until late in the evening."
     row = {"id": "d", "text": text, "frames": [codebook.frames[0]], "source": "S", "date": None}
     documents.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    second = folder / "second.jsonl"
+    lines = [
+        record.model_copy(update={"id": f"{record.id}-2", "annotator": "reader", "frames": []})
+        for record in read_records([SEED], codebook)[::2]
+    ]
+    second.write_text("\n".join(line.model_dump_json() for line in lines), encoding="utf-8")
+    for name in {record.document for record in lines}:
+        shutil.copy(SEED / name, folder)
+    gates = folder / "gates.toml"
+    gates.write_text("minimum_support = 1\nminimum_macro_f1 = 1.0\n[minimum_f1]\n")
     done = command(
         home, "eval", "report", "promoted", "--corpus", str(SEED), "--documents", str(documents),
-        "--out", str(folder),
+        "--second", str(second), "--gates", str(gates), "--no-baselines", "--out", str(folder),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder
@@ -62,16 +82,23 @@ def report(out: Path) -> dict[str, Any]:
 
 
 def test_the_schema_is_the_documented_one(report: dict[str, Any]) -> None:
-    assert report["schema"] == SCHEMA_VERSION
-    page = (Path(__file__).parents[1] / "docs/report.md").read_text(encoding="utf-8")
-    assert f"Schema version {SCHEMA_VERSION}." in page
+    layout = TypeAdapter(Report)
+    docs = ROOT / "docs"
+    written = json.loads((docs / "report.schema.json").read_text(encoding="utf-8"))
+    assert written == layout.json_schema(), (
+        "docs/report.schema.json is not the layout of eval/report.py; the last lines of "
+        "docs/report.md say how to write it anew, and when its version changes"
+    )
+    assert json.loads(json.dumps(layout.validate_python(report).as_json())) == report
+    page = (docs / "report.md").read_text(encoding="utf-8")
+    assert f"Schema version {report['schema']}." in page
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(report)
 
 
 def test_every_number_lies_in_its_interval_and_in_all_files(
     report: dict[str, Any], out: Path, codebook: Codebook
 ) -> None:
-    model = report["systems"][report["model"]]
+    model = report["passages"]["systems"][report["model"]]
     f1 = model["macro"]["f1"]
     assert f1["low"] <= f1["value"] <= f1["high"]
     markdown = (out / "report.md").read_text(encoding="utf-8")
@@ -79,7 +106,7 @@ def test_every_number_lies_in_its_interval_and_in_all_files(
     for key in codebook.keys:
         measures = model["labels"][key]
         shown = f"{measures['f1']['value']:.3f}"
-        (row,) = re.findall(rf"^\| {key} \|.*$", markdown, re.MULTILINE)
+        row, *_ = re.findall(rf"^\| {key} \|.*$", markdown, re.MULTILINE)
         assert f"| {shown} |" in row
         assert f"<b>{shown}</b>" in page
     assert len(markdown) < 10_000
@@ -95,12 +122,24 @@ def test_the_report_says_where_its_numbers_come_from(
     assert run["cores"] >= 1
     assert run["cpu"]
     assert report["codebook_version"] == codebook.version
-    assert len({report["bundle_sha256"], *list(report["corpus"].values())[1:]}) == 3
+    hashes = [report["bundle_sha256"], *list(report["corpus"].values())[1:]]
+    hashes += [result["sha256"] for result in report["documents"]]
+    assert len(set(hashes)) == 5
 
 
-def test_each_measure_of_the_suite_is_a_case(out: Path, report: dict[str, Any]) -> None:
+def test_each_gate_and_each_measure_of_the_suite_is_a_case(
+    out: Path, report: dict[str, Any]
+) -> None:
     root = ElementTree.parse(out / "junit.xml").getroot()
     names = {str(case.get("name")) for case in root.iter("testcase")}
+    assert [gate["name"] for gate in report["gates"]] == ["macro-F1"]
+    assert not report["gates"][0]["passed"]
+    failed = [
+        case.get("name") for case in root.iter("testcase") if case.find("failure") is not None
+    ]
+    assert failed == ["macro-F1"]
+    said = "**1 of 1 gates failed:**\n\n- macro-F1: 0."
+    assert said in (out / "report.md").read_text(encoding="utf-8")
     assert {"actor swap: flip rate", "minimal pairs: both sides right"} <= names
     assert len(names) == int(root.get("tests", 0))
     rules = set(report["behavior"]["topic_without_frame"]["rules"])
@@ -133,6 +172,42 @@ def test_without_resampling_the_measures_are_the_plain_metrics(
         assert auc.low < auc.value < auc.high
 
 
+# ---- annotators
+
+
+def test_the_model_stands_beside_its_annotators(
+    report: dict[str, Any], records: list[Record], codebook: Codebook
+) -> None:
+    agreement = report["agreement"]
+    seed = read_records([SEED], codebook)
+    assert "reader" in agreement["annotators"]
+    assert agreement["passages"] == len(seed[::2])
+    assert agreement["disputed"] == sum(bool(record.frames) for record in seed[::2])
+    for frame in codebook.frames:  # the second annotator found no frame anywhere
+        assert agreement["labels"][frame]["annotators_f1"]["value"] == 0
+    for voice in codebook.voices:  # and the same voices
+        there = any(record.voice(voice) for record in seed[::2])
+        assert agreement["labels"][voice]["annotators_f1"]["value"] == there
+
+
+def test_a_model_that_agrees_with_one_of_two_annotators(
+    records: list[Record], codebook: Codebook
+) -> None:
+    records = [record for record in records if record.annotator == records[-1].annotator]
+    _, truth = texts_and_truth(records, codebook)
+    update = {"annotator": "other", "frames": [], **dict.fromkeys(codebook.voices, False)}
+    others = [record.model_copy(update=update) for record in records]
+    found = agreement_beside_model(records, others, truth, codebook)
+    assert found is not None
+    assert found.passages == len(records)
+    for i, key in enumerate(codebook.keys):
+        of_label, right = found.labels[key], truth[:, i].sum()
+        assert of_label.annotators_f1.value == 0
+        # Every passage twice: the model is right by one annotator, and by the other never.
+        assert of_label.model_f1.value == pytest.approx(2 * right / (2 * right + right))
+    assert agreement_beside_model(records, [], truth, codebook) is None
+
+
 # ---- slices
 
 
@@ -148,7 +223,7 @@ def test_every_passage_is_in_one_slice_of_each_dimension(
         assert part.small == (part.support < MIN_PASSAGES)
         assert (part.macro_f1 is None) == (part.frames == 0)
     assert set(supports.values()) == {len(records)}
-    assert len(supports) == 5 + len(codebook.voices)
+    assert len(supports) == 6 + len(codebook.voices)
     ranked = [p for p in slices if p.dimension == "genre" and not p.small and p.macro_f1]
     values = [p.macro_f1.value for p in ranked if p.macro_f1]
     assert values == sorted(values)
@@ -232,6 +307,28 @@ def test_documents_are_rebuilt_from_their_passages(
         assert all(document.text[r.start : r.end] == r.text for r in passages)
         assert document.evidence is not None
         assert sum(map(len, document.evidence.values())) == sum(len(r.frames) for r in passages)
+
+
+def test_documents_are_judged_as_they_are_served(
+    classifier: Classifier, records: list[Record], codebook: Codebook
+) -> None:
+    documents = rebuild_documents(records, CORPUS, codebook)
+    split = split_documents("seed", documents, codebook.language)
+    scores = classifier.score_passages(split.passages)
+    model = Scored(scores, classifier.thresholds)
+    result = judge_documents(split, {"model": model}, scores, codebook)
+    predictions = classifier.predict([document.text for document in documents])
+    found = np.array([p.document_scores >= classifier.thresholds for p in predictions])
+    for i, frame in enumerate(codebook.frames):
+        truth = np.array([frame in document.frames for document in documents])
+        expected = metrics.f1(metrics.counts(truth, found[:, i]))
+        assert result.judgment.model.labels[frame].f1.value == expected
+    spans = marked_spans(split, model, codebook)
+    for prediction, marked in zip(predictions, spans, strict=True):
+        present = prediction.passage_scores >= classifier.thresholds
+        assert [len(marked[f]) for f in codebook.frames] == list(
+            present.sum(axis=0)[: len(codebook.frames)]
+        )
 
 
 def test_evidence_counts_only_annotated_documents(codebook: Codebook) -> None:
@@ -353,6 +450,12 @@ def test_the_page_has_its_plots_and_tables(
     genres = [part for part in report["slices"] if part["dimension"] == "genre"]
     rows = page.locator("tbody[data-dimension=genre] td.support").all_inner_texts()
     assert rows == [str(part["support"]) for part in genres]
+    assert page.locator("#agreement-table tbody tr").count() == len(codebook.labels)
+    assert page.locator("#gates-table tr.failed th").all_inner_texts() == ["macro-F1"]
+    for number in range(1, len(report["documents"]) + 1):
+        assert page.locator(f"#documents-table-{number} tbody tr").count() == len(codebook.frames)
+    anchors = page.evaluate("[...document.querySelectorAll('nav a')].map(a => a.hash)")
+    assert all(page.locator(f"{anchor}").count() == 1 for anchor in anchors)
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)")
     assert len(ids) == len(set(ids))
 
@@ -368,6 +471,13 @@ def test_the_page_follows_the_readers_colors(opened: Opened) -> None:
         opened.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         assert (shade("body", "backgroundColor") > 380) == light
         assert (shade("#plot-curves svg text", "fill") < 380) == light
+
+
+def test_only_tables_scroll_sideways_on_a_narrow_screen(opened: Opened) -> None:
+    opened.page.set_viewport_size({"width": 390, "height": 844})
+    wide = opened.page.evaluate("document.documentElement.scrollWidth")
+    opened.page.set_viewport_size({"width": 1280, "height": 720})
+    assert wide <= 390
 
 
 def test_a_passage_is_shown_as_text(opened: Opened, report: dict[str, Any]) -> None:

@@ -121,7 +121,9 @@ def train(options: Options, recipe: Recipe) -> bool:
         finetuning.network, finetuning.tokenizer, records, codebook, recipe, bundle
     )
     version = registry.add(bundle)
-    logger.info("Registered as %s: macro-F1 %.3f on the test split.", version, result.macro_f1)
+    logger.info(
+        "Registered as %s: macro-F1 %.3f on the test split.", version, result.macro.f1.value
+    )
     return promote_if_it_passes(version, records, gates, codebook)
 
 

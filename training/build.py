@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from data.codebook import Codebook
 from data.corpus import to_dataset_dict
 from data.records import Record
-from eval.evaluation import Evaluation, evaluate
+from eval.measures import Measures, measure
 from eval.metrics import Bools
 from models.bundle import CARD, FRAMING, PRECISIONS, Framing, write_manifest
 from models.card import model_card
@@ -37,8 +38,8 @@ def build_bundle(
     codebook: Codebook,
     recipe: Recipe,
     folder: Path,
-) -> Evaluation:
-    """Write the bundle and return its evaluation on the test split.
+) -> Measures:
+    """Write the bundle and return its measures on the test split.
 
     Calibration and thresholds come from the validation split alone, over the exported graph that
     will be served. An earlier bundle in the folder is replaced only once the new one is whole.
@@ -63,17 +64,19 @@ def build_bundle(
     classifier, parity = fastest_in_parity(partial, framing, corpus)
     framing = classifier.framing
     results = {
-        split: evaluate(
+        split: measure(
             truth(corpus[split]),
             classifier.score_passages(corpus[split]["text"][:]),
             classifier.thresholds,
-            codebook,
+            corpus[split]["document"][:],
+            codebook.keys,
+            codebook.frames,
         )
         for split in ("validation", "test")
     }
     framing = framing.model_copy(
         update={
-            "metrics": {split: result.as_json() for split, result in results.items()}
+            "metrics": {split: points(result) for split, result in results.items()}
             | {"parity": [found.as_json() for found in parity]}
         }
     )
@@ -106,7 +109,7 @@ def fastest_in_parity(
     validation, texts = corpus["validation"], corpus["test"]["text"][:]
     expected = checkpoint_logits(bundle, framing.max_tokens, texts)
 
-    def measure(classifier: Classifier) -> Parity:
+    def checked(classifier: Classifier) -> Parity:
         found = classifier.score_passages(texts)
         precision = classifier.engine.network.precision
         measured = compare(precision, classifier.calibrate(expected), found, classifier.thresholds)
@@ -120,12 +123,12 @@ def fastest_in_parity(
             update={"calibration": tuple(calibration), "cpu_precision": precision}
         )
         classifier = Classifier(framing, engine)
-        parity = [measure(classifier)]
+        parity = [checked(classifier)]
         if parity[0].holds:
             break
     if has_gpu():
         gpu = Engine(bundle, framing.max_tokens, GpuNetwork(bundle))
-        parity.append(measure(Classifier(framing, gpu)))
+        parity.append(checked(Classifier(framing, gpu)))
     for found in parity:
         if not found.holds:
             raise ParityError(
@@ -134,6 +137,27 @@ def fastest_in_parity(
                 f"and the graph are in {bundle}."
             )
     return classifier, parity
+
+
+def points(measures: Measures) -> dict[str, Any]:
+    """The measures that a bundle carries, without their intervals."""
+    return {
+        "passages": measures.items,
+        "macro_f1": measures.macro.f1.value,
+        "micro_f1": measures.micro.f1.value,
+        "macro_average_precision": measures.macro.average_precision.value,
+        "labels": {
+            key: {
+                "precision": label.precision.value,
+                "recall": label.recall.value,
+                "f1": label.f1.value,
+                "average_precision": label.average_precision.value,
+                "support": label.support,
+                "threshold": label.threshold,
+            }
+            for key, label in measures.labels.items()
+        },
+    }
 
 
 def truth(split: Dataset) -> Bools:

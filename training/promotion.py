@@ -18,13 +18,11 @@ def promote_if_it_passes(
 ) -> bool:
     """Judge a registered version on the corpus's test split; whether it is now promoted."""
     folder = registry.path(version)
-    cases, promoted = check_bundle(folder, of_split(records, "test"), gates, codebook)
+    cases, previous = check_bundle(folder, of_split(records, "test"), gates, codebook)
     failed = [case for case in cases if not case.passed]
     if not failed:
         registry.promote(version)
-        logger.info(
-            "Promoted: %s", f"it replaces {promoted.name}." if promoted else "it is the first."
-        )
+        logger.info("Promoted: %s", f"it replaces {previous}." if previous else "it is the first.")
         return True
     for case in failed:
         logger.error("Failed gate: %s: %s", case.name, case.message)
@@ -34,7 +32,7 @@ def promote_if_it_passes(
         version,
         len(failed),
         len(cases),
-        f"{promoted.name} is served as before." if promoted else "There is no model to serve yet.",
+        f"{previous} is served as before." if previous else "There is no model to serve yet.",
         version,
     )
     return False
