@@ -73,19 +73,21 @@ def until(server: httpx.Client, status: int, content: bytes) -> httpx.Response:
         assert response.status_code in (200, 503)
 
 
-def fill(server: httpx.Client, content: bytes) -> tuple[Asked, httpx.Response]:
-    """A request that is accepted and leaves no room, and how the next one is refused."""
+def fill(server: httpx.Client, *contents: bytes) -> tuple[list[Asked], httpx.Response]:
+    """Requests that are all being scored and leave no room, and how the next one is refused."""
     while True:
-        asked = Asked(server, content)
-        while not asked.answered():
+        asked = [Asked(server, content) for content in contents]
+        while not any(each.answered() for each in asked):
             response = server.post("/v1/classify", content=body(2))
             if response.status_code == 503:
                 return asked, response
-        asked.leave()  # what we asked to find out came first
+        # One was done, or what we asked to find out came first.
+        for each in asked:
+            each.leave()
 
 
 def test_a_short_request_is_answered_while_a_long_one_is_scored(server: httpx.Client) -> None:
-    long, _ = fill(server, body(12))
+    (long,), _ = fill(server, body(12))
     order: list[str] = []
     waiting = threading.Thread(target=lambda: order.append(f"long {long.status()}"))
     waiting.start()
@@ -96,7 +98,7 @@ def test_a_short_request_is_answered_while_a_long_one_is_scored(server: httpx.Cl
 
 
 def test_a_full_queue_is_refused_with_a_time_to_come_back(server: httpx.Client) -> None:
-    long, refused = fill(server, body(12))
+    (long,), refused = fill(server, body(12))
     error = refused.json()["error"]
     assert error["code"] == "queue_full"
     assert f"of the {QUEUE:,} characters" in error["message"]
@@ -106,8 +108,7 @@ def test_a_full_queue_is_refused_with_a_time_to_come_back(server: httpx.Client) 
 
 
 def test_what_a_client_that_left_had_asked_is_dropped(server: httpx.Client) -> None:
-    stays = Asked(server, body(6))
-    leaves, _ = fill(server, body(6))
+    (stays, leaves), _ = fill(server, body(9), body(3))
     order: list[str] = []
     waiting = threading.Thread(target=lambda: order.append(f"stays {stays.status()}"))
     waiting.start()
