@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from models.classifier import Classifier
 from serving.batcher import Request, Window, take_round
 from tests.conftest import served
-from tests.small_model import ROOT
+from tests.small_model import CORPUS, ROOT
 
 SENTENCE = "A sentence of the usual length about the alliance stands here once again. "
 QUEUE = 250_000
@@ -123,7 +123,8 @@ def test_what_a_client_that_left_had_asked_is_dropped(server: httpx.Client) -> N
 
 
 def test_results_do_not_depend_on_company(server: httpx.Client, classifier: Classifier) -> None:
-    texts = [f"{SENTENCE * n} The alliance number {n} denied that." for n in (1, 40, 3, 120, 2)]
+    seed = [path.read_text(encoding="utf-8") for path in sorted(CORPUS[0].glob("*.txt"))]
+    texts = [SENTENCE * n + text for n, text in zip((1, 40, 3, 120, 2), seed, strict=False)]
     found: dict[int, float] = {}
 
     def ask(i: int) -> None:
