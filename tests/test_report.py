@@ -421,7 +421,7 @@ def opened(out: Path) -> Iterator[Opened]:
         opened.page.on("request", lambda request: opened.requested.append(request.url))
         opened.page.on("pageerror", lambda error: opened.errors.append(str(error)))
         opened.page.on("console", lambda message: opened.errors.append(message.text))
-        opened.page.goto((out / "report.html").as_uri())
+        opened.page.goto((out / "report.html").as_uri(), timeout=0)  # pytest has one
         yield opened
 
 
