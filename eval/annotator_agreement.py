@@ -47,12 +47,16 @@ def agreement_beside_model(
 ) -> AnnotatorAgreement | None:
     """Compare annotators with each other and the model with them; predicted of shape (n, labels).
 
-    `others` are further labels, of which those of the n scored records' passages count. None
+    `others` are further labels, of which those of the n scored records' passages count, in the
+    place of the same annotator's scored ones: these may have been settled with others since. None
     where all labels are one annotator's. Raises `AgreementError` where several annotators never
     meet on a passage, or one labeled a passage twice.
     """
     row_of = {_passage(record): row for row, record in enumerate(records)}
-    labeled = [*records, *(other for other in others if _passage(other) in row_of)]
+    further = [other for other in others if _passage(other) in row_of]
+    renewed = {(_passage(other), other.annotator) for other in further}
+    kept = [r for r in records if (_passage(r), r.annotator) not in renewed]
+    labeled = [*kept, *further]
     if len({record.annotator for record in labeled}) < 2:
         return None
     agreement = measure_agreement(labeled, codebook)

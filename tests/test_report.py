@@ -206,6 +206,10 @@ def test_a_model_that_agrees_with_one_of_two_annotators(
         # Every passage twice: the model is right by one annotator, and by the other never.
         assert of_label.model_f1.value == pytest.approx(2 * right / (2 * right + right))
     assert agreement_beside_model(records, [], truth, codebook) is None
+    # What an annotator said alone counts, and not what was settled with the other since.
+    alone = [record.model_copy(update={"id": f"{record.id}-1"}) for record in records]
+    settled = [record.model_copy(update={"frames": []}) for record in records]
+    assert agreement_beside_model(settled, [*alone, *others], truth, codebook) == found
 
 
 # ---- slices
