@@ -71,7 +71,7 @@ def test_torch_in_half_precision_gives_the_checkpoints_scores(
 ) -> None:
     texts, max_tokens = corpus["test"]["text"][:40], classifier.framing.max_tokens
     engine = Engine(bundle, max_tokens, GpuNetwork(bundle, device))
-    # Uncalibrated: a label that so small a model cannot tell apart has a slope that magnifies noise.
+    # Uncalibrated: the slope of a label that so small a model has not learned magnifies noise.
     expected = scores(checkpoint_logits(bundle, max_tokens, texts), 1.0, 0.0)
     found = scores(engine.logits(texts), 1.0, 0.0)
     parity = compare(engine.network.precision, expected, found, classifier.thresholds)
