@@ -132,6 +132,11 @@ def bars(results: Results, clients: Sequence[int]) -> list[Bar]:
     most = max(clients)
     single = rates(results, [OURS], SINGLE, [most])
     batched = rates(results, [OURS], BATCHES, clients)
+
+    def over_pipeline(what: Callable[[Start], float]) -> Spread | None:
+        ours, theirs = (of_starts(results, server, what) for server in (OURS, PIPELINE))
+        return spread(ratios(ours, theirs))
+
     return [
         Bar(
             f"texts/s at {most} clients, over the best peer",
@@ -157,23 +162,13 @@ def bars(results: Results, clients: Sequence[int]) -> list[Bar]:
         Bar(
             "start to first answer, over the pipeline's",
             *(1 / 4, 1 / 8),
-            spread(
-                ratios(
-                    of_starts(results, OURS, lambda start: start.seconds),
-                    of_starts(results, PIPELINE, lambda start: start.seconds),
-                )
-            ),
+            over_pipeline(lambda start: start.seconds),
             True,
         ),
         Bar(
             "memory, over the pipeline's",
             *(1 / 3, 1 / 5),
-            spread(
-                ratios(
-                    of_starts(results, OURS, lambda start: start.peak_mib),
-                    of_starts(results, PIPELINE, lambda start: start.peak_mib),
-                )
-            ),
+            over_pipeline(lambda start: start.peak_mib),
             True,
         ),
     ]

@@ -159,6 +159,14 @@ def schema_problems(error: ValidationError, file: Path, line: int, whole: str) -
     ]
 
 
+def repeated_id(name: str, file: Path, line: int, seen: dict[str, str]) -> list[Problem]:
+    """A problem if the id was seen before; `seen`, by id where it stands first, is kept up."""
+    if name in seen:
+        return [Problem(file, line, "id", f"{name!r} is also at {seen[name]}")]
+    seen[name] = f"{file}:{line}"
+    return []
+
+
 def record_model(codebook: Codebook) -> type[Record]:
     """`Record` with this codebook's frames as the only ones allowed and its voices as fields."""
     return _with_labels(Record, codebook)
@@ -226,10 +234,7 @@ def read_entries(paths: Iterable[Path], codebook: Codebook) -> list[Record | Sta
                 problems += schema_problems(error, file, number, "record")
                 continue
             records.append(record)
-            if record.id in seen:
-                reason = f"{record.id!r} is also at {seen[record.id]}"
-                problems.append(Problem(file, number, "id", reason))
-            seen.setdefault(record.id, f"{file}:{number}")
+            problems += repeated_id(record.id, file, number, seen)
             split = splits.setdefault(record.document_id, record.effective_split)
             if record.effective_split != split:
                 reason = (

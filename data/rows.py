@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from data.codebook import Codebook
-from data.records import CorpusError, Problem, Record, record_model, schema_problems
+from data.records import CorpusError, Problem, Record, record_model, repeated_id, schema_problems
 
 
 class Row(NamedTuple):
@@ -44,11 +44,7 @@ def checked_records(
         except ValidationError as error:
             problems += schema_problems(error, file, number, "record")
             continue
-        if record.id in seen:
-            problems.append(
-                Problem(file, number, "id", f"{record.id!r} is also at {seen[record.id]}")
-            )
-        seen.setdefault(record.id, f"{file}:{number}")
+        problems += repeated_id(record.id, file, number, seen)
         records.append(record)
     if problems:
         raise CorpusError(sorted(problems))

@@ -32,7 +32,7 @@ def test_a_graph_that_strays_from_its_checkpoint_is_refused(
 ) -> None:
     framing = classifier.framing
     copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
-    again, (parity,) = fastest_in_parity(copy, framing, corpus)
+    again, _, (parity,) = fastest_in_parity(copy, framing, corpus)
     assert parity.holds
     assert parity.as_json() == framing.metrics["parity"][0]
     assert again.framing.calibration == framing.calibration

@@ -20,7 +20,7 @@ from models.bundle import CARD, FRAMING, PRECISIONS, Framing, write_manifest
 from models.card import model_card
 from models.classifier import DOCUMENT_RULE, Classifier
 from models.cpu_network import CpuNetwork
-from models.engine import Engine
+from models.engine import Engine, Logits
 from models.export import export_graph
 from models.gpu_network import GpuNetwork, has_gpu
 from models.parity import TOLERANCE, Parity, ParityError, checkpoint_logits, compare
@@ -61,18 +61,18 @@ def build_bundle(
         metrics={},
         provenance=provenance(recipe, records),
     )
-    classifier, parity = fastest_in_parity(partial, framing, corpus)
+    classifier, logits, parity = fastest_in_parity(partial, framing, corpus)
     framing = classifier.framing
     results = {
         split: measure(
             truth(corpus[split]),
-            classifier.score_passages(corpus[split]["text"][:]),
+            classifier.calibrate(of_split),
             classifier.thresholds,
             corpus[split]["document"][:],
             codebook.keys,
             codebook.frames,
         )
-        for split in ("validation", "test")
+        for split, of_split in logits.items()
     }
     framing = framing.model_copy(
         update={
@@ -101,35 +101,37 @@ def round_weights(network: PreTrainedModel) -> None:
 
 def fastest_in_parity(
     bundle: Path, framing: Framing, corpus: DatasetDict
-) -> tuple[Classifier, list[Parity]]:
+) -> tuple[Classifier, dict[str, Logits], list[Parity]]:
     """Calibrate the graph in the fastest precision that gives the checkpoint's scores on the test
     split, and check the GPU, where there is one, against the same scores.
 
-    Raises `ParityError` if the graph strays in every precision, or the GPU does.
+    Also returns the graph's logits of `validation` and `test`, of shape (passages, labels). Raises
+    `ParityError` if the graph strays in every precision, or the GPU does.
     """
-    validation, texts = corpus["validation"], corpus["test"]["text"][:]
-    expected = checkpoint_logits(bundle, framing.max_tokens, texts)
+    texts = {split: corpus[split]["text"][:] for split in ("validation", "test")}
+    expected = checkpoint_logits(bundle, framing.max_tokens, texts["test"])
 
-    def checked(classifier: Classifier) -> Parity:
-        found = classifier.score_passages(texts)
+    def checked(classifier: Classifier, found: Logits) -> Parity:
         precision = classifier.engine.network.precision
-        measured = compare(precision, classifier.calibrate(expected), found, classifier.thresholds)
+        scores = classifier.calibrate(expected), classifier.calibrate(found)
+        measured = compare(precision, *scores, classifier.thresholds)
         logger.info("Parity with the checkpoint: %s.", measured)
         return measured
 
     for precision in PRECISIONS:
         engine = Engine(bundle, framing.max_tokens, CpuNetwork(bundle, precision))
-        calibration = calibrate(engine.logits(validation["text"][:]), truth(validation))
+        logits = {split: engine.logits(of_split) for split, of_split in texts.items()}
+        calibration = calibrate(logits["validation"], truth(corpus["validation"]))
         framing = framing.model_copy(
             update={"calibration": tuple(calibration), "cpu_precision": precision}
         )
         classifier = Classifier(framing, engine)
-        parity = [checked(classifier)]
+        parity = [checked(classifier, logits["test"])]
         if parity[0].holds:
             break
     if has_gpu():
         gpu = Engine(bundle, framing.max_tokens, GpuNetwork(bundle))
-        parity.append(checked(Classifier(framing, gpu)))
+        parity.append(checked(Classifier(framing, gpu), gpu.logits(texts["test"])))
     for found in parity:
         if not found.holds:
             raise ParityError(
@@ -137,7 +139,7 @@ def fastest_in_parity(
                 f"on the test split (at most {TOLERANCE} and none are allowed). The checkpoint "
                 f"and the graph are in {bundle}."
             )
-    return classifier, parity
+    return classifier, logits, parity
 
 
 def points(measures: Measures) -> dict[str, Any]:

@@ -136,6 +136,8 @@ def arguments(recipe: Recipe, run: Path) -> TrainingArguments:
         per_device_eval_batch_size=64,
         warmup_steps=recipe.warmup,
         learning_rate=recipe.learning_rate,
+        # Said outright, since transformers allows bf16 on a CPU only then.
+        use_cpu=not torch.accelerator.is_available(),
         bf16=native_bf16(),
         seed=recipe.seed,
         eval_strategy="epoch",
