@@ -1,3 +1,5 @@
+import textwrap
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -31,18 +33,47 @@ def test_passages_hold_every_visible_character_once_and_in_order(text: str) -> N
 
 
 @given(texts)
-def test_a_passage_is_trimmed_stays_on_its_line_and_fits_the_encoder(text: str) -> None:
+def test_a_passage_is_trimmed_and_fits_the_encoder(text: str) -> None:
     for start, end in split_passages(text):
-        passage = text[start:end]
-        assert passage == passage.strip()
-        assert "\n" not in passage
-        assert "\r" not in passage
-        assert len(passage) <= MAX_CHARS
+        assert text[start:end] == text[start:end].strip()
+        assert end - start <= MAX_CHARS
+
+
+SPEECH = (
+    "The Assembly meets at a time of great concern, and my delegation wishes to say so plainly. "
+    "In the region of the Great Lakes, which Mr. Bah visited in May, some 40,000 families wait for "
+    "a road to be opened. Nobody told any of them when that will be! We ask the Council to act, "
+    "the Secretary-General to report to it in writing, and all Members to pay what they pledged."
+)
+
+
+@given(st.integers(30, 100), st.sampled_from(["\n", "\r\n"]))
+def test_a_text_broken_by_width_has_the_passages_of_the_whole_text(width: int, end: str) -> None:
+    paragraph = textwrap.fill(SPEECH, width, break_on_hyphens=False).replace("\n", end)
+    text = f"{paragraph}{end}{end}{paragraph}"
+    whole = [SPEECH[s:e] for s, e in split_passages(SPEECH)]
+    assert len(whole) == 4
+    assert [" ".join(text[s:e].split()) for s, e in split_passages(text)] == whole * 2
+
+
+@given(
+    st.lists(st.sampled_from(["Talks End Early", "Envoy Arrives In Port", "Strike At The Mill"]))
+)
+def test_headlines_in_a_list_stay_apart(headlines: list[str]) -> None:
+    text = "\n".join(headlines)
+    assert [text[s:e] for s, e in split_passages(text)] == headlines
+
+
+def test_a_heading_does_not_join_the_paragraph_below_it() -> None:
+    text = f"MINISTER OPENS THE BRIDGE\n{SPEECH}\nRelated News\n{SPEECH}"
+    passages = [text[s:e] for s, e in split_passages(text)]
+    assert passages[0] == "MINISTER OPENS THE BRIDGE"
+    assert passages[5] == "Related News"
 
 
 @given(st.text(alphabet="ab. ", min_size=1))
 def test_offsets_do_not_depend_on_what_stands_before(text: str) -> None:
-    before = "😀 Русский\r\n"
+    before = "😀 Русский.\r\n"
     shifted = [(s - len(before), e - len(before)) for s, e in split_passages(before + text)[1:]]
     assert shifted == list(split_passages(text))
 
