@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 from datasets import DatasetDict
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from data.codebook import Codebook
 from data.corpus import to_dataset_dict
 from data.records import read_records
+from models.bundle import GRAPH
 from models.calibration import scores
 from models.classifier import Classifier
 from models.cpu_network import CpuNetwork
@@ -51,6 +53,13 @@ def test_a_label_changes_only_away_from_its_threshold() -> None:
     assert (far.changed_labels, far.holds) == (1, False)
     same_side = compare("f32", np.array([[0.6]]), np.array([[0.62]]), thresholds)
     assert (same_side.changed_labels, same_side.holds) == (0, False)
+
+
+def test_sums_and_norms_of_the_graph_stay_exact_in_any_precision(bundle: Path) -> None:
+    operations = ov.Core().read_model(bundle / GRAPH).get_ops()
+    exact = [op.rt_info for op in operations if op.get_type_name() in {"Add", "MVN", "Multiply"}]
+    assert len(exact) > 10
+    assert all("DisablePrecisionConversion_0" in info for info in exact)
 
 
 def test_the_checkpoint_holds_values_of_bf16(bundle: Path) -> None:
