@@ -24,7 +24,7 @@ from transformers.utils.logging import disable_progress_bar
 from data.codebook import Codebook, load_codebook
 from data.corpus import load_corpus
 from models.base_encoder import locate
-from models.network import MeanPoolingForSequenceClassification
+from models.network import LabelAttentionForSequenceClassification
 from training.finetune import native_bf16, prepare_finetuning, tokenize
 from training.recipe import Recipe
 
@@ -60,7 +60,7 @@ def main() -> None:
 def defaults_seconds(recipe: Recipe, corpus: DatasetDict, codebook: Codebook) -> float:
     """One epoch with what `TrainingArguments()` sets: all layers, dropout, batches of eight."""
     path = locate(recipe.base_encoder)
-    network = MeanPoolingForSequenceClassification.from_encoder(path, codebook.keys)
+    network = LabelAttentionForSequenceClassification.from_encoder(path, codebook.keys)
     network.encoder = AutoModel.from_pretrained(path, dtype=torch.float32)
     network.encoder.pooler = None
     tokenizer = AutoTokenizer.from_pretrained(path)

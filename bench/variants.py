@@ -17,6 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similar
 from data.codebook import Codebook
 from data.corpus import to_dataset_dict
 from data.records import Record
+from models.head import mean_pool
 from training.finetune import BucketTrainer, Finetuning, arguments, optimizer
 from training.frozen import encoder_layers
 from training.recipe import Recipe
@@ -55,6 +56,26 @@ def first_token(finetuning: Finetuning, recipe: Recipe) -> None:
         output.last_hidden_state = hidden[:, :1].expand_as(hidden)
 
     finetuning.network.encoder.register_forward_hook(spread)
+
+
+class Mean(nn.Module):
+    """In the place of the head: the mean of the tokens' states."""
+
+    def forward(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
+        """Shape (batch, width) from (batch, tokens, width) and (batch, tokens)."""
+        return mean_pool(hidden, attention_mask)
+
+
+def mean_only(finetuning: Finetuning, recipe: Recipe) -> None:
+    """Read the mean of the tokens alone: no label has an attention of its own."""
+    nn.init.zeros_(finetuning.network.classifier.value.weight)
+    finetuning.network.classifier.value.requires_grad_(False)
+
+
+def attention_only(finetuning: Finetuning, recipe: Recipe) -> None:
+    """Read through each label's attention alone."""
+    nn.init.zeros_(finetuning.network.classifier.mean.weight)
+    finetuning.network.classifier.mean.weight.requires_grad_(False)
 
 
 def layer_decay(finetuning: Finetuning, recipe: Recipe) -> None:
@@ -135,7 +156,7 @@ def contrastive_stage(finetuning: Finetuning, recipe: Recipe) -> None:
     """First train the encoder for one epoch to bring passages with the same labels together."""
     trainer: Any = finetuning.trainer
     network: Any = finetuning.network
-    head, network.classifier = network.classifier, nn.Identity()  # so the logits are the mean
+    head, network.classifier = network.classifier, Mean()
     args = arguments(replace(recipe, epochs=1), Path(trainer.args.output_dir))
     args.eval_strategy = args.save_strategy = "no"
     args.load_best_model_at_end = False
@@ -223,6 +244,8 @@ VARIANTS: dict[str, Variant] = {
     "frozen-2": Variant({"frozen_layers": 2, "learning_rate": 2.5e-4}),
     "frozen-6": Variant({"frozen_layers": 6}),
     "first-token": Variant(adjust=first_token),
+    "mean-only": Variant(adjust=mean_only),
+    "attention-only": Variant(adjust=attention_only),
     "class-weights": Variant(adjust=class_weights),
     "focal": Variant(adjust=with_loss(focal)),
     "label-smoothing": Variant(adjust=with_loss(smoothed)),

@@ -1,7 +1,7 @@
 """A bundle's weights in a layout that every peer loads: transformers' own BERT classifier.
 
-Framescope's network averages the tokens before its linear layer, and the peers' stock head reads
-the first token through one more small matrix. The encoder, 99.9 % of the work, is the same weight
+Framescope's head reads all tokens through three thin matrices, and the peers' stock head the first
+token through a small one. The encoder, 99.9 % of the work, is the same weight
 for weight; the scores that peers answer with are not.
 """
 
@@ -29,7 +29,8 @@ def write_peer_weights(bundle: Path, folder: Path) -> None:
             "for BERT encoders only."
         )
     tensors = load_file(bundle / "model.safetensors")
-    head = {name: tensors.pop(f"classifier.{name}") for name in ("weight", "bias")}
+    head = {name: tensors[f"classifier.mean.{name}"] for name in ("weight", "bias")}
+    tensors = {name: t for name, t in tensors.items() if not name.startswith("classifier.")}
     stock = {name.replace("encoder.", "bert.", 1): tensor for name, tensor in tensors.items()}
     width = encoder["hidden_size"]
     stock["bert.pooler.dense.weight"] = SMALL * np.eye(width, dtype=np.float32)

@@ -23,7 +23,7 @@ from eval.metrics import Bools, Floats
 from models.base_encoder import locate
 from models.engine import Engine
 from models.export import export_graph
-from models.network import MeanPoolingForSequenceClassification
+from models.network import LabelAttentionForSequenceClassification
 
 MAX_TOKENS = 256
 
@@ -60,9 +60,12 @@ def embed(encoder: str, texts: Sequence[str]) -> Floats:
     set_verbosity_error()  # what it warns of here is how its own parts fit together
     tokenizer = AutoTokenizer.from_pretrained(path)
     width = AutoConfig.from_pretrained(path).hidden_size
-    network = MeanPoolingForSequenceClassification.from_encoder(path, list(map(str, range(width))))
-    torch.nn.init.eye_(network.classifier.weight)
-    torch.nn.init.zeros_(network.classifier.bias)
+    network = LabelAttentionForSequenceClassification.from_encoder(
+        path, list(map(str, range(width)))
+    )
+    torch.nn.init.eye_(network.classifier.mean.weight)
+    for unused in (network.classifier.mean.bias, network.classifier.value.weight):
+        torch.nn.init.zeros_(unused)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         network.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""The network: a pretrained encoder, mean pooling, and one linear layer over all labels.
+"""The network: a pretrained encoder, and a head that reads the tokens anew for each label.
 
 Importing this module makes `AutoModelForSequenceClassification.from_pretrained` load a bundle.
 """
@@ -19,12 +19,13 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from models.base_encoder import BaseEncoderError
+from models.head import LabelAttention
 
 
-class MeanPoolingConfig(PreTrainedConfig):
+class LabelAttentionConfig(PreTrainedConfig):
     """The encoder's own configuration and the labels."""
 
-    model_type = "mean_pooling_classifier"
+    model_type = "label_attention_classifier"
     sub_configs = {"encoder": AutoConfig}  # noqa: RUF012 - transformers reads it from the class
 
     def __init__(
@@ -37,18 +38,18 @@ class MeanPoolingConfig(PreTrainedConfig):
         super().__init__(**kwargs)
 
 
-class MeanPoolingForSequenceClassification(PreTrainedModel):
+class LabelAttentionForSequenceClassification(PreTrainedModel):
     """Multi-label sequence classifier.
 
     all-MiniLM-L6-v2 was trained with mean pooling, and its first token says little by itself:
     transformers' own classification head, which reads that token, learns poorly from it.
     """
 
-    config_class = MeanPoolingConfig
+    config_class = LabelAttentionConfig
     base_model_prefix = "encoder"
     _supports_sdpa = True
 
-    def __init__(self, config: MeanPoolingConfig) -> None:
+    def __init__(self, config: LabelAttentionConfig) -> None:
         super().__init__(config)
         # Only the configuration that transformers makes to compare with lacks them.
         assert config.encoder is not None
@@ -57,13 +58,15 @@ class MeanPoolingForSequenceClassification(PreTrainedModel):
         # Never read here; left in, it would be an untrained weight that DistributedDataParallel
         # waits for.
         self.encoder.pooler = None
-        self.classifier = nn.Linear(config.encoder.hidden_size, config.num_labels)
+        self.classifier = LabelAttention(config.encoder.hidden_size, config.num_labels)
         self.post_init()  # type: ignore[no-untyped-call]
+        # Every label begins with the plain mean, and learns from there what to look at.
+        nn.init.zeros_(self.classifier.query.weight)
 
     @classmethod
     def from_encoder(
         cls, path: str, labels: Sequence[str]
-    ) -> "MeanPoolingForSequenceClassification":
+    ) -> "LabelAttentionForSequenceClassification":
         """A pretrained encoder, its dropout off, under a new head.
 
         `path` is a folder or a hub id. Raises `BaseEncoderError` if there is no encoder there.
@@ -81,7 +84,7 @@ class MeanPoolingForSequenceClassification(PreTrainedModel):
         encoder = AutoModel.from_pretrained(path, config=encoder_config, dtype=torch.float32)
         encoder.pooler = None
         names = dict(enumerate(labels))
-        config = MeanPoolingConfig(
+        config = LabelAttentionConfig(
             encoder=encoder.config, id2label=names, label2id={v: k for k, v in names.items()}
         )
         model = cls(config)
@@ -104,16 +107,12 @@ class MeanPoolingForSequenceClassification(PreTrainedModel):
         hidden = self.encoder(
             input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds
         ).last_hidden_state
-        logits = self.classifier(mean_pool(hidden, attention_mask)).float()
+        logits = self.classifier(hidden, attention_mask)
         loss = None if labels is None else binary_cross_entropy_with_logits(logits, labels.float())
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
-    """Mean of the hidden states of real tokens: (batch, tokens, width) to (batch, width)."""
-    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
-
-
-AutoConfig.register(MeanPoolingConfig.model_type, MeanPoolingConfig)
-AutoModelForSequenceClassification.register(MeanPoolingConfig, MeanPoolingForSequenceClassification)
+AutoConfig.register(LabelAttentionConfig.model_type, LabelAttentionConfig)
+AutoModelForSequenceClassification.register(
+    LabelAttentionConfig, LabelAttentionForSequenceClassification
+)

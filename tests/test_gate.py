@@ -53,8 +53,8 @@ def shuffle_head(folder: Path) -> None:
     network = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
     rows = [1, 2, 3, 0, 4, 5]
     with torch.no_grad():
-        network.classifier.weight.copy_(network.classifier.weight[rows].clone())
-        network.classifier.bias.copy_(network.classifier.bias[rows].clone())
+        for weights in network.classifier.parameters():
+            weights.copy_(weights[rows].clone())
     network.save_pretrained(folder)
     export_graph(folder)
     write_manifest(folder)

@@ -112,7 +112,7 @@ def test_layer_decay_gives_each_layer_less_than_the_one_above(
     assert third == {2e-3}
     assert [*second] == [pytest.approx(1.6e-3)]
     assert [*first] == [pytest.approx(1.28e-3)]
-    assert rates[id(trained["classifier.weight"])] == recipe.head_learning_rate
+    assert rates[id(trained["classifier.query.weight"])] == recipe.head_learning_rate
 
 
 def test_first_token_pooling_reads_the_first_token_alone(
@@ -124,7 +124,7 @@ def test_first_token_pooling_reads_the_first_token_alone(
     network = finetuning.network
     states, mask = torch.randn(1, 4, 32), torch.tensor([[1, 1, 1, 0]])
     logits = network(attention_mask=mask, inputs_embeds=states).logits
-    assert torch.allclose(logits, network.classifier(states[:, 0]), atol=1e-6)
+    assert torch.allclose(logits, network.classifier(states[:, :1], mask[:, :1]), atol=1e-6)
 
 
 def test_class_weights_make_positives_weigh_as_much_as_negatives(
@@ -225,7 +225,7 @@ def test_the_soup_is_the_mean_of_runs_that_differ_in_their_order(
         finetuning.trainer.args.seed = order
         finetuning.trainer.train()
         weights.append({k: v.clone() for k, v in finetuning.network.state_dict().items()})
-    assert not torch.equal(weights[0]["classifier.weight"], weights[1]["classifier.weight"])
+    assert not torch.equal(weights[0]["classifier.value.weight"], weights[1]["classifier.value.weight"])
     halves = {k: (weights[0][k] + weights[1][k]) / 2 for k in weights[0]}
     finetuning.network.load_state_dict(halves)
     assert np.allclose(found, bench.validation_logits(finetuning), atol=1e-4)

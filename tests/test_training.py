@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from data.codebook import Codebook
 from models.bundle import read_framing
-from models.network import MeanPoolingForSequenceClassification
+from models.network import LabelAttentionForSequenceClassification
 from tests.conftest import command, environment
 from tests.small_model import ROOT, arguments
 from training.finetune import last_checkpoint
@@ -163,7 +163,7 @@ def test_the_bundle_says_what_it_was_made_of(finished: Path, encoder: Path) -> N
 def test_split_and_joined_the_network_computes_the_same(
     encoder: Path, codebook: Codebook, layers: int
 ) -> None:
-    network = MeanPoolingForSequenceClassification.from_encoder(str(encoder), codebook.keys)
+    network = LabelAttentionForSequenceClassification.from_encoder(str(encoder), codebook.keys)
     ids = [[2, 40, 41, 42, 3], [2, 50, 3], [2, *range(60, 90), 3]]
     whole = torch.cat([network(torch.tensor([row]), torch.ones(1, len(row))).logits for row in ids])
     before = {name: value.clone() for name, value in network.state_dict().items()}

@@ -32,7 +32,7 @@ from transformers import (
 from data.codebook import Codebook
 from eval.metrics import average_precision
 from models.base_encoder import BaseEncoderError, locate
-from models.network import MeanPoolingForSequenceClassification
+from models.network import LabelAttentionForSequenceClassification
 from training.frozen import StatesCollator, join, lower_states, split_off
 from training.recipe import Recipe
 from training.sampler import LengthBuckets
@@ -57,7 +57,7 @@ class Finetuning:
     """A trainer of the upper layers, and the frozen lower ones that wait for it."""
 
     trainer: Trainer
-    network: MeanPoolingForSequenceClassification
+    network: LabelAttentionForSequenceClassification
     lower: nn.Module
     tokenizer: PreTrainedTokenizerBase
 
@@ -85,7 +85,7 @@ def prepare_finetuning(
     set_seed(recipe.seed)
     torch.set_flush_denormal(True)
     path = locate(recipe.base_encoder)
-    network = MeanPoolingForSequenceClassification.from_encoder(path, codebook.keys)
+    network = LabelAttentionForSequenceClassification.from_encoder(path, codebook.keys)
     positions = getattr(network.encoder.config, "max_position_embeddings", recipe.max_tokens)
     if recipe.max_tokens > positions:
         raise BaseEncoderError(
@@ -113,7 +113,9 @@ def prepare_finetuning(
     return Finetuning(trainer, network, lower, tokenizer)
 
 
-def optimizer(model: MeanPoolingForSequenceClassification, recipe: Recipe) -> torch.optim.Optimizer:
+def optimizer(
+    model: LabelAttentionForSequenceClassification, recipe: Recipe
+) -> torch.optim.Optimizer:
     """AdamW with a rate for the pretrained layers and one for the head."""
     pretrained = list(model.encoder.parameters())
     head = list(model.classifier.parameters())

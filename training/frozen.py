@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from models.base_encoder import BaseEncoderError
 from models.engine import batches
-from models.network import MeanPoolingForSequenceClassification
+from models.network import LabelAttentionForSequenceClassification
 
 
 class GivenEmbeddings(nn.Module):
@@ -27,7 +27,7 @@ class GivenEmbeddings(nn.Module):
         return inputs_embeds
 
 
-def split_off(network: MeanPoolingForSequenceClassification, layers: int) -> nn.Module:
+def split_off(network: LabelAttentionForSequenceClassification, layers: int) -> nn.Module:
     """Take the embeddings and lowest layers out of the network; returns an encoder of just those.
 
     Raises `BaseEncoderError` if the encoder has fewer layers, or is built in another way.
@@ -44,7 +44,7 @@ def split_off(network: MeanPoolingForSequenceClassification, layers: int) -> nn.
     return lower
 
 
-def join(network: MeanPoolingForSequenceClassification, lower: nn.Module) -> None:
+def join(network: LabelAttentionForSequenceClassification, lower: nn.Module) -> None:
     """Put back what `split_off` took out."""
     network.encoder.embeddings = lower.embeddings
     stack = encoder_layers(network.encoder)
