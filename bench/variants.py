@@ -241,7 +241,7 @@ NEEDS_REAL = "real-x3"
 VARIANTS: dict[str, Variant] = {
     DEFAULT: Variant(),
     "frozen-0": Variant({"frozen_layers": 0, "learning_rate": 1.5e-4}),
-    "frozen-2": Variant({"frozen_layers": 2, "learning_rate": 2.5e-4}),
+    "frozen-4": Variant({"frozen_layers": 4, "learning_rate": 4e-4}),
     "frozen-6": Variant({"frozen_layers": 6}),
     "first-token": Variant(adjust=first_token),
     "mean-only": Variant(adjust=mean_only),

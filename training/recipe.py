@@ -18,11 +18,11 @@ class Recipe:
         default=2, metadata={"help": "epochs without a better validation score before stopping"}
     )
     batch_size: int = field(default=16, metadata={"help": "passages a step, on each device"})
-    learning_rate: float = field(default=4e-4, metadata={"help": "peak rate of the encoder"})
+    learning_rate: float = field(default=2.5e-4, metadata={"help": "peak rate of the encoder"})
     head_learning_rate: float = field(default=3e-3, metadata={"help": "peak rate of the new head"})
     warmup: float = field(default=0.1, metadata={"help": "share of the steps that warm up"})
     weight_decay: float = field(default=0.01, metadata={"help": "AdamW's weight decay"})
     frozen_layers: int = field(
-        default=4, metadata={"help": "lowest layers left as they are, besides the embeddings"}
+        default=2, metadata={"help": "lowest layers left as they are, besides the embeddings"}
     )
     max_tokens: int = field(default=256, metadata={"help": "tokens that the network reads at once"})
