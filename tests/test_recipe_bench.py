@@ -225,7 +225,8 @@ def test_the_soup_is_the_mean_of_runs_that_differ_in_their_order(
         finetuning.trainer.args.seed = order
         finetuning.trainer.train()
         weights.append({k: v.clone() for k, v in finetuning.network.state_dict().items()})
-    assert not torch.equal(weights[0]["classifier.value.weight"], weights[1]["classifier.value.weight"])
+    values = [run["classifier.value.weight"] for run in weights]
+    assert not torch.equal(*values)
     halves = {k: (weights[0][k] + weights[1][k]) / 2 for k in weights[0]}
     finetuning.network.load_state_dict(halves)
     assert np.allclose(found, bench.validation_logits(finetuning), atol=1e-4)
