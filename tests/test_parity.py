@@ -39,7 +39,7 @@ def test_a_graph_that_strays_from_its_checkpoint_is_refused(
     assert parity.as_json() == framing.metrics["parity"][0]
     assert again.framing.calibration == framing.calibration
     weights = load_file(copy / "model.safetensors")
-    weights["classifier.bias"] += 0.3
+    weights["classifier.mean.bias"] += 0.3
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
     with pytest.raises(ParityError, match=r"is not registered: in .* labels change"):
         fastest_in_parity(copy, framing, corpus)
