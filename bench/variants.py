@@ -66,16 +66,15 @@ class Mean(nn.Module):
         return mean_pool(hidden, attention_mask)
 
 
-def mean_only(finetuning: Finetuning, recipe: Recipe) -> None:
-    """Read the mean of the tokens alone: no label has an attention of its own."""
-    nn.init.zeros_(finetuning.network.classifier.value.weight)
-    finetuning.network.classifier.value.requires_grad_(False)
+def without(part: str) -> Callable[[Finetuning, Recipe], None]:
+    """Leave a part of the head out of the logits: `value` attends, `mean` reads all alike."""
 
+    def adjust(finetuning: Finetuning, recipe: Recipe) -> None:
+        weights = finetuning.network.classifier.get_parameter(f"{part}.weight")
+        nn.init.zeros_(weights)
+        weights.requires_grad_(False)
 
-def attention_only(finetuning: Finetuning, recipe: Recipe) -> None:
-    """Read through each label's attention alone."""
-    nn.init.zeros_(finetuning.network.classifier.mean.weight)
-    finetuning.network.classifier.mean.weight.requires_grad_(False)
+    return adjust
 
 
 def layer_decay(finetuning: Finetuning, recipe: Recipe) -> None:
@@ -244,8 +243,8 @@ VARIANTS: dict[str, Variant] = {
     "frozen-4": Variant({"frozen_layers": 4, "learning_rate": 4e-4}),
     "frozen-6": Variant({"frozen_layers": 6}),
     "first-token": Variant(adjust=first_token),
-    "mean-only": Variant(adjust=mean_only),
-    "attention-only": Variant(adjust=attention_only),
+    "mean-only": Variant(adjust=without("value")),
+    "attention-only": Variant(adjust=without("mean")),
     "class-weights": Variant(adjust=class_weights),
     "focal": Variant(adjust=with_loss(focal)),
     "label-smoothing": Variant(adjust=with_loss(smoothed)),

@@ -14,7 +14,7 @@ from models.bundle import GRAPH
 EXACT = {"Add", "MVN", "Multiply"}
 """Operations that stay in f32 where matrix products are in bf16: residual sums and layer norms.
 
-They take no time to speak of, and rounding the sums at every layer is half of what bf16 strays.
+They take no time to speak of, and rounding the sums at every layer is a third of what bf16 strays.
 """
 
 

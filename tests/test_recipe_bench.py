@@ -127,6 +127,19 @@ def test_first_token_pooling_reads_the_first_token_alone(
     assert torch.allclose(logits, network.classifier(states[:, :1], mask[:, :1]), atol=1e-6)
 
 
+@pytest.mark.parametrize("part", ["mean", "value"])
+def test_a_part_of_the_head_that_is_left_out_never_counts(
+    part: str, recipe: Recipe, records: list[Record], codebook: Codebook, tmp_path: Path
+) -> None:
+    finetuning = prepared(replace(recipe, epochs=1), records, codebook, tmp_path)
+    variants.without(part)(finetuning, recipe)
+    finetuning.trainer.train()
+    head = finetuning.network.classifier
+    assert not head.get_parameter(f"{part}.weight").any()
+    other = {"mean": "value", "value": "mean"}[part]
+    assert head.get_parameter(f"{other}.weight").any()
+
+
 def test_class_weights_make_positives_weigh_as_much_as_negatives(
     recipe: Recipe, records: list[Record], codebook: Codebook, tmp_path: Path
 ) -> None:
