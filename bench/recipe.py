@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import disable_progress_bars
-from torch import Tensor, nn
+from torch import nn
 from transformers import ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
@@ -31,7 +31,7 @@ from data.corpus import DEFAULT_PATHS
 from data.records import KINDS, CorpusError, Record, read_records
 from eval.metrics import Bools, Floats, average_precision
 from models.base_encoder import BaseEncoderError
-from training.finetune import Finetuning, prepare_finetuning
+from training.finetune import average, prepare_finetuning
 from training.recipe import Recipe
 
 HEADER = (
@@ -110,7 +110,7 @@ def table(
     recipe: Recipe | None = None,
 ) -> Iterator[str]:
     """The table's lines, each as soon as it is known; the default's row comes first."""
-    recipe = recipe or Recipe()
+    recipe = recipe or Recipe(averaged=1)
     counts = Counter((r.effective_split, r.kind) for r in records)
     for split in ("train", "validation"):
         yield f"{split}: " + ", ".join(f"{counts[split, kind]:,} {kind}" for kind in KINDS) + "  "
@@ -197,18 +197,17 @@ def trained(
     corpus = variant.corpus(records, codebook)
     seen: list[int] = []
     weights = []
-    for run in range(variant.averaged):
-        finetuning = prepare_finetuning(recipe, corpus, codebook, folder / str(run))
-        # Runs that are averaged share their first weights, and differ by the order of passages.
-        finetuning.trainer.args.seed = recipe.seed * variant.averaged + run
-        finetuning.trainer.remove_callback(ProgressCallback)
-        count_tokens(finetuning.network, seen)
-        variant.adjust(finetuning, recipe)
-        finetuning.trainer.train()
-        weights.append(finetuning.network.state_dict())
-    finetuning.network.load_state_dict(average(weights))
+    finetuning = prepare_finetuning(recipe, corpus, codebook)
+    for order in range(recipe.averaged):
+        trainer: Any = finetuning.trainer(folder / str(order), order)
+        trainer.remove_callback(ProgressCallback)
+        count_tokens(trainer.model, seen)
+        variant.adjust(trainer, recipe)
+        trainer.train()
+        weights.append(trainer.model.state_dict())
+    trainer.model.load_state_dict(average(weights))
     seconds = time.perf_counter() - begun
-    return validation_logits(finetuning), seconds, sum(seen)
+    return validation_logits(trainer), seconds, sum(seen)
 
 
 def count_tokens(network: nn.Module, seen: list[int]) -> None:
@@ -221,14 +220,8 @@ def count_tokens(network: nn.Module, seen: list[int]) -> None:
     network.register_forward_pre_hook(count, with_kwargs=True)
 
 
-def average(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of each weight (Wortsman et al., "Model soups", 2022)."""
-    return {name: torch.stack([w[name] for w in weights]).mean(0) for name in weights[0]}
-
-
-def validation_logits(finetuning: Finetuning) -> Floats:
+def validation_logits(trainer: Any) -> Floats:
     """Logits of the validation split, of shape (n, labels), in the order of its records."""
-    trainer: Any = finetuning.trainer
     return np.asarray(trainer.predict(trainer.eval_dataset).predictions)
 
 

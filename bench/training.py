@@ -82,17 +82,18 @@ def our_seconds(recipe: Recipe, corpus: DatasetDict, codebook: Codebook) -> floa
     """All epochs of the recipe, the single pass through the frozen layers included."""
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        finetuning = prepare_finetuning(recipe, corpus, codebook, Path(folder))
-        finetuning.trainer.args.save_strategy = "no"
-        finetuning.trainer.args.eval_strategy = "no"
-        finetuning.trainer.args.load_best_model_at_end = False
-        finetuning.trainer.args.disable_tqdm = True
-        finetuning.trainer.callback_handler.callbacks = [
+        finetuning = prepare_finetuning(recipe, corpus, codebook)
+        trainer = finetuning.trainer(Path(folder))
+        trainer.args.save_strategy = "no"
+        trainer.args.eval_strategy = "no"
+        trainer.args.load_best_model_at_end = False
+        trainer.args.disable_tqdm = True
+        trainer.callback_handler.callbacks = [
             callback
-            for callback in finetuning.trainer.callback_handler.callbacks
+            for callback in trainer.callback_handler.callbacks
             if type(callback).__name__ not in {"EarlyStoppingCallback", "PrinterCallback"}
         ]
-        finetuning.trainer.train()
+        trainer.train()
         return time.perf_counter() - begun
 
 

@@ -18,7 +18,7 @@ from data.codebook import Codebook
 from data.corpus import to_dataset_dict
 from data.records import Record
 from models.head import mean_pool
-from training.finetune import BucketTrainer, Finetuning, arguments, optimizer
+from training.finetune import BucketTrainer, arguments, optimizer
 from training.frozen import encoder_layers
 from training.recipe import Recipe
 
@@ -33,7 +33,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """Mean loss from logits and labels, both of shape (batch, labels)."""
 
 
-def unchanged(finetuning: Finetuning, recipe: Recipe) -> None:
+Adjust = Callable[[Any, Recipe], None]
+"""A change to a `Trainer`, which has a fresh network, before it trains."""
+
+
+def unchanged(trainer: Any, recipe: Recipe) -> None:
     """Leave the trainer as it is."""
 
 
@@ -43,19 +47,17 @@ class Variant:
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     corpus: Callable[[Sequence[Record], Codebook], DatasetDict] = to_dataset_dict
-    adjust: Callable[[Finetuning, Recipe], None] = unchanged
-    averaged: int = 1
-    """Runs, each in another order of the passages, whose weights are averaged."""
+    adjust: Adjust = unchanged
 
 
-def first_token(finetuning: Finetuning, recipe: Recipe) -> None:
+def first_token(trainer: Any, recipe: Recipe) -> None:
     """Pool by the first token: put in the place of every token, it is their mean."""
 
     def spread(module: nn.Module, args: Any, output: Any) -> None:
         hidden = output.last_hidden_state
         output.last_hidden_state = hidden[:, :1].expand_as(hidden)
 
-    finetuning.network.encoder.register_forward_hook(spread)
+    trainer.model.encoder.register_forward_hook(spread)
 
 
 class Mean(nn.Module):
@@ -66,36 +68,36 @@ class Mean(nn.Module):
         return mean_pool(hidden, attention_mask)
 
 
-def without(part: str) -> Callable[[Finetuning, Recipe], None]:
+def without(part: str) -> Adjust:
     """Leave a part of the head out of the logits: `value` attends, `mean` reads all alike."""
 
-    def adjust(finetuning: Finetuning, recipe: Recipe) -> None:
-        weights = finetuning.network.classifier.get_parameter(f"{part}.weight")
+    def adjust(trainer: Any, recipe: Recipe) -> None:
+        weights = trainer.model.classifier.get_parameter(f"{part}.weight")
         nn.init.zeros_(weights)
         weights.requires_grad_(False)
 
     return adjust
 
 
-def layer_decay(finetuning: Finetuning, recipe: Recipe) -> None:
+def layer_decay(trainer: Any, recipe: Recipe) -> None:
     """Each layer learns at `RATE_DECAY` times the rate of the one above it."""
-    network = finetuning.network
+    network = trainer.model
     layers = list(encoder_layers(network.encoder))[::-1]
     groups = [
         {"params": list(layer.parameters()), "lr": recipe.learning_rate * RATE_DECAY**depth}
         for depth, layer in enumerate(layers)
     ]
     head = {"params": list(network.classifier.parameters()), "lr": recipe.head_learning_rate}
-    finetuning.trainer.optimizer = torch.optim.AdamW(
+    trainer.optimizer = torch.optim.AdamW(
         [*groups, head], weight_decay=recipe.weight_decay, fused=True
     )
 
 
-def with_loss(loss: Loss) -> Callable[[Finetuning, Recipe], None]:
+def with_loss(loss: Loss) -> Adjust:
     """Train with another loss; the epoch is still chosen by average precision."""
 
-    def adjust(finetuning: Finetuning, recipe: Recipe) -> None:
-        finetuning.trainer.compute_loss_func = trainer_loss(loss)
+    def adjust(trainer: Any, recipe: Recipe) -> None:
+        trainer.compute_loss_func = trainer_loss(loss)
 
     return adjust
 
@@ -109,17 +111,16 @@ def trainer_loss(loss: Loss) -> Callable[..., Tensor]:
     return compute
 
 
-def class_weights(finetuning: Finetuning, recipe: Recipe) -> None:
+def class_weights(trainer: Any, recipe: Recipe) -> None:
     """Let each label's positives weigh as much, all together, as its negatives."""
-    train: Any = finetuning.trainer.train_dataset
-    labels = torch.tensor(train["labels"][:])
+    labels = torch.tensor(trainer.train_dataset["labels"][:])
     weights = (1 - labels).sum(0) / labels.sum(0).clamp(min=1)
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
         weight = weights.to(logits.device)
         return binary_cross_entropy_with_logits(logits, labels, pos_weight=weight)
 
-    finetuning.trainer.compute_loss_func = trainer_loss(loss)
+    trainer.compute_loss_func = trainer_loss(loss)
 
 
 def focal(logits: Tensor, labels: Tensor, gamma: float = FOCAL_GAMMA) -> Tensor:
@@ -151,10 +152,9 @@ def real_weighted(records: Sequence[Record], codebook: Codebook) -> DatasetDict:
     return corpus.map(lambda row: {"labels": [*row["labels"], weights[row["id"]]]})
 
 
-def contrastive_stage(finetuning: Finetuning, recipe: Recipe) -> None:
+def contrastive_stage(trainer: Any, recipe: Recipe) -> None:
     """First train the encoder for one epoch to bring passages with the same labels together."""
-    trainer: Any = finetuning.trainer
-    network: Any = finetuning.network
+    network = trainer.model
     head, network.classifier = network.classifier, Mean()
     args = arguments(replace(recipe, epochs=1), Path(trainer.args.output_dir))
     args.eval_strategy = args.save_strategy = "no"
@@ -254,7 +254,7 @@ VARIANTS: dict[str, Variant] = {
     "epochs-5": Variant({"epochs": 5}),
     "batch-32": Variant({"batch_size": 32}),
     "contrastive": Variant(adjust=contrastive_stage),
-    "soup": Variant(averaged=3),
+    "averaged-3": Variant({"averaged": 3}),
     NEEDS_REAL: Variant(corpus=real_weighted, adjust=with_loss(weighted)),
     "windows": Variant(corpus=with_windows),
     "context": Variant(corpus=with_context),

@@ -56,7 +56,7 @@ def arguments(encoder: Path, run: Path, *more: str) -> list[str]:
     corpus = [str(path) for path in CORPUS]
     return [
         *("--corpus", *corpus, "--run", str(run), "--base_encoder", str(encoder)),
-        *("--gates", str(GATES), "--epochs", "3", "--max_tokens", "96"),
+        *("--gates", str(GATES), "--averaged", "2", "--epochs", "3", "--max_tokens", "96"),
         *("--learning_rate", "2e-3", "--frozen_layers", "1", *more),
     ]
 

@@ -42,25 +42,26 @@ def same_weights(one: Path, other: Path) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
+@pytest.mark.parametrize("order", ["order-0", "order-1"])
 def test_killed_and_resumed_it_ends_where_it_would_have_ended(
-    finished: Path, encoder: Path, tmp_path: Path
+    finished: Path, encoder: Path, tmp_path: Path, order: str
 ) -> None:
     run = tmp_path / "run"
     line = [sys.executable, "-m", "training", *arguments(encoder, run, "--epochs", "4")]
     process = subprocess.Popen(
         line, cwd=ROOT, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
     )
-    while last_checkpoint(run) is None and process.poll() is None:
+    while last_checkpoint(run / order) is None and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert not (run / "bundle").exists()
     # The kill may also hit while the next checkpoint is being written.
-    begun = run / "checkpoint-9999"
-    shutil.copytree(last_checkpoint(run) or run, begun)
+    begun = run / order / "checkpoint-9999"
+    shutil.copytree(last_checkpoint(run / order) or run, begun)
     (begun / "trainer_state.json").write_text('{"epoch": 2.0, "glob', encoding="utf-8")
-    whole = last_checkpoint(run)
+    whole = last_checkpoint(run / order)
     assert whole is not None
 
     options = ("--epochs", "4", "--resume")
@@ -98,7 +99,7 @@ def test_ctrl_c_says_how_to_go_on(encoder: Path, tmp_path: Path) -> None:
         # A shell that starts the tests in the background has them ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
-    while last_checkpoint(tmp_path / "run") is None and process.poll() is None:
+    while last_checkpoint(tmp_path / "run" / "order-0") is None and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, printed = process.communicate()

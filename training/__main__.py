@@ -108,7 +108,7 @@ def train(options: Options, recipe: Recipe) -> bool:
         if not len(corpus[split]):
             raise RunError(f"The corpus has no {split} passages; add documents or set `split`.")
     run = Path(options.run)
-    finetuning = prepare_finetuning(recipe, corpus, codebook, run)
+    finetuning = prepare_finetuning(recipe, corpus, codebook)
     prepare(run, recipe, records, codebook, resume=options.resume)
     logger.info(
         "Training on %d passages (%d for validation, %d for test).", *map(len, corpus.values())

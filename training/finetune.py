@@ -7,9 +7,11 @@ out; batches of like length (`training.sampler`), padded to few distinct lengths
 numbers; and bf16 where, and only where, the processor multiplies it natively.
 """
 
+import copy
 import json
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from transformers import (
     AutoTokenizer,
     EarlyStoppingCallback,
@@ -54,31 +57,73 @@ class BucketTrainer(Trainer):
 
 @dataclass(frozen=True)
 class Finetuning:
-    """A trainer of the upper layers, and the frozen lower ones that wait for it."""
+    """The upper layers and what they are trained on; the frozen lower layers wait for the end."""
 
-    trainer: Trainer
+    recipe: Recipe
+    codebook: Codebook
     network: LabelAttentionForSequenceClassification
     lower: nn.Module
     tokenizer: PreTrainedTokenizerBase
+    splits: Mapping[str, Dataset]
+    collator: StatesCollator
 
     def train(self, run: Path, *, resume: bool) -> None:
-        """Train to the end; `network` then holds the best epoch's weights, all layers together.
+        """Train to the end; `network` then holds the trained weights, all layers together.
 
-        A checkpoint is written to `run` after every epoch; with `resume`, training goes on from
+        They are the mean over `averaged` trainings from the same first weights, each in another
+        order of the passages and of its best epoch (Wortsman et al., "Model soups", 2022). A
+        checkpoint is written to `run` after every epoch; with `resume`, training goes on from
         the newest that is whole.
         """
-        checkpoint = last_checkpoint(run) if resume else None
+        orders = range(self.recipe.averaged)
+        weights = [self._upper_weights(run / f"order-{i}", i, resume=resume) for i in orders]
+        self.network.load_state_dict(average(weights))
+        join(self.network, self.lower)
+
+    def trainer(self, folder: Path, order: int = 0) -> Trainer:
+        """A trainer of a copy of the upper layers that stops early on `validation`."""
+        network = copy.deepcopy(self.network)
+        later = self.recipe.averaged - order - 1
+        return BucketTrainer(
+            model=network,
+            args=arguments(self.recipe, folder, order),
+            train_dataset=self.splits["train"],
+            eval_dataset=self.splits["validation"],
+            data_collator=self.collator,
+            processing_class=self.tokenizer,
+            compute_metrics=lambda prediction: validation_metrics(prediction, self.codebook),
+            callbacks=[EarlyStoppingCallback(self.recipe.patience), TimeLeft(later)],
+            optimizers=(optimizer(network, self.recipe), None),
+        )
+
+    def _upper_weights(self, folder: Path, order: int, *, resume: bool) -> dict[str, Tensor]:
+        """The best epoch's weights, trained now or kept in the folder by what is resumed."""
+        kept = folder / "upper.safetensors"
+        if resume and kept.is_file():
+            return load_file(kept)
+        logger.info("Training %d of %d.", order + 1, self.recipe.averaged)
+        checkpoint = last_checkpoint(folder) if resume else None
         if resume:
             where = f"from {checkpoint.name}" if checkpoint else "from the start: no checkpoint yet"
             logger.info("Resuming %s.", where)
-        self.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        join(self.network.cpu(), self.lower)
+        trainer = self.trainer(folder, order)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        assert trainer.model is not None
+        weights = {name: value.cpu() for name, value in trainer.model.state_dict().items()}
+        if trainer.is_world_process_zero():
+            partial = kept.with_suffix(".partial")
+            save_file(weights, partial)
+            partial.rename(kept)
+        return weights
 
 
-def prepare_finetuning(
-    recipe: Recipe, corpus: DatasetDict, codebook: Codebook, run: Path
-) -> Finetuning:
-    """A trainer on `train` that stops early on `validation`; nothing is written yet.
+def average(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each weight."""
+    return {name: torch.stack([w[name] for w in weights]).mean(0) for name in weights[0]}
+
+
+def prepare_finetuning(recipe: Recipe, corpus: DatasetDict, codebook: Codebook) -> Finetuning:
+    """All that training needs from the base encoder and the corpus; nothing is written yet.
 
     Raises `BaseEncoderError` if the base encoder cannot be had, or not so.
     """
@@ -99,18 +144,12 @@ def prepare_finetuning(
         tokenize(corpus[split], tokenizer, recipe.max_tokens) for split in ("train", "validation")
     )
     states = lower_states(lower, [*train["input_ids"][:], *validation["input_ids"][:]])
-    trainer = BucketTrainer(
-        model=network,
-        args=arguments(recipe, run),
-        train_dataset=train.add_column("row", range(len(train))),
-        eval_dataset=validation.add_column("row", range(len(train), len(states))),
-        data_collator=StatesCollator(states, PAD_MULTIPLE),
-        processing_class=tokenizer,
-        compute_metrics=lambda prediction: validation_metrics(prediction, codebook),
-        callbacks=[EarlyStoppingCallback(recipe.patience), TimeLeft()],
-        optimizers=(optimizer(network, recipe), None),
-    )
-    return Finetuning(trainer, network, lower, tokenizer)
+    splits = {
+        "train": train.add_column("row", range(len(train))),
+        "validation": validation.add_column("row", range(len(train), len(states))),
+    }
+    collator = StatesCollator(states, PAD_MULTIPLE)
+    return Finetuning(recipe, codebook, network, lower, tokenizer, splits, collator)
 
 
 def optimizer(
@@ -129,10 +168,10 @@ def optimizer(
     )
 
 
-def arguments(recipe: Recipe, run: Path) -> TrainingArguments:
-    """The recipe in `Trainer`'s terms."""
+def arguments(recipe: Recipe, folder: Path, order: int = 0) -> TrainingArguments:
+    """The recipe in `Trainer`'s terms, for one of the orders of passages that are averaged."""
     return TrainingArguments(
-        output_dir=str(run),
+        output_dir=str(folder),
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=64,
@@ -141,7 +180,7 @@ def arguments(recipe: Recipe, run: Path) -> TrainingArguments:
         # Said outright, since transformers allows bf16 on a CPU only then.
         use_cpu=not torch.accelerator.is_available(),
         bf16=native_bf16(),
-        seed=recipe.seed,
+        seed=recipe.seed * recipe.averaged + order,
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=2,
@@ -204,11 +243,16 @@ class TimeLeft(TrainerCallback):
 
     MEASURED_STEPS = 10
 
+    def __init__(self, later: int) -> None:
+        self._later = later  # trainings that follow this one
+        self._first: int | None = None
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Time the first steps after the very first, which also warms up."""
-        step = state.global_step - getattr(self, "_first", state.global_step)
-        if not step:
+        if self._first is None:
             self._first, self._begun = state.global_step, time.monotonic()
-        elif step == self.MEASURED_STEPS and state.is_world_process_zero:
-            left = (state.max_steps - state.global_step) * (time.monotonic() - self._begun) / step
+        step = state.global_step - self._first
+        if step == self.MEASURED_STEPS and state.is_world_process_zero:
+            steps = state.max_steps * (1 + self._later) - state.global_step
+            left = steps * (time.monotonic() - self._begun) / step
             logger.info("Training takes at most about %.0f more minutes here.", max(left / 60, 1))

@@ -13,6 +13,9 @@ class Recipe:
         default=EMBEDDED, metadata={"help": f"{EMBEDDED} (embedded), a hub id, or a folder"}
     )
     seed: int = field(default=0, metadata={"help": "seed of the head, the order and the dropout"})
+    averaged: int = field(
+        default=3, metadata={"help": "trainings in different orders, whose weights are averaged"}
+    )
     epochs: int = field(default=3, metadata={"help": "passes over the corpus at most"})
     patience: int = field(
         default=2, metadata={"help": "epochs without a better validation score before stopping"}
