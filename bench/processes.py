@@ -26,8 +26,9 @@ class StartError(RuntimeError):
 class Running:
     """A process group that answers `body` at `url`; killed when the block ends.
 
-    `start_seconds` is the time to the first answer; `peak_mib` the largest resident memory of all
-    its processes together, so far. Raises `StartError` on entry.
+    `start_seconds` is the time to the first answer. `peak_mib` is the largest resident memory so
+    far of any one process, the one that scores, and `total_mib` that of all together. Raises
+    `StartError` on entry.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Running:
         log: Path,
     ) -> None:
         self.start_seconds = 0.0
-        self.peak_mib = 0.0
+        self.peak_mib = self.total_mib = 0.0
         self._start = (command, environment, folder)
         self.url, self._body, self._log = url, body, log
         self._stop = threading.Event()
@@ -109,8 +110,9 @@ class Running:
 
     def _watch(self) -> None:
         while not self._stop.wait(SAMPLE_SECONDS):
-            resident = sum(_memory(process) for process in self._processes())
-            self.peak_mib = max(self.peak_mib, resident / 2**20)
+            resident = [_memory(process) / 2**20 for process in self._processes()]
+            self.peak_mib = max(self.peak_mib, *resident, 0.0)
+            self.total_mib = max(self.total_mib, sum(resident))
 
     def _cpu_seconds(self) -> float:
         total = 0.0

@@ -86,16 +86,18 @@ def start_table(results: Results) -> str:
         seconds = of_starts(results, server, lambda start: start.seconds)
         memory = of_starts(results, server, lambda start: start.peak_mib)
         most = [start.peak_mib for start in results.starts if start.server == server]
+        total = [start.total_mib for start in results.starts if start.server == server]
         rows.append(
             (
                 server,
                 show(spread(list(seconds.values())), "{:.1f}"),
                 show(spread(list(memory.values())), "{:.0f}"),
                 f"{max(most, default=0):.0f}",
+                f"{max(total, default=0):.0f}",
             )
         )
-    header = ("server", "start to first answer, s", "peak memory, single texts, MiB")
-    return table((*header, "under any load"), rows)
+    header = ("server", "start to first answer, s", "serving process, single texts, MiB")
+    return table((*header, "under any load", "all processes"), rows)
 
 
 def limit_table(results: Results, clients: Sequence[int]) -> str:
@@ -120,6 +122,7 @@ def limit_table(results: Results, clients: Sequence[int]) -> str:
     for calls in (POOL, EACH_TEXT):
         alone = {i: limits.engine[calls].texts_per_s for i, limits in enumerate(results.limits)}
         rows.append(row(f"engine alone, {calls}", alone))
+    rows.append(row("bulk scoring", dict(enumerate(results.bulk_texts_per_s))))
     most = max(clients)
     for server in results.servers:
         rows.append(row(f"{server}, {most} clients", rates(results, [server], SINGLE, [most])))

@@ -39,6 +39,9 @@ class Start:
     seconds: float
     """To the first answer."""
     peak_mib: float
+    """Of its largest process."""
+    total_mib: float
+    """Of all its processes together."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Results:
     cells: tuple[Cell, ...]
     starts: tuple[Start, ...]
     limits: tuple[Limits, ...]
+    bulk_texts_per_s: tuple[float, ...]
+    """Of bulk scoring, one entry a repeat."""
     tokens_per_text: float
     flops_per_token: float
     dtype: str
@@ -166,9 +171,14 @@ def bars(results: Results, clients: Sequence[int]) -> list[Bar]:
             True,
         ),
         Bar(
-            "memory, over the pipeline's",
+            "memory of the serving process, over the pipeline's",
             *(1 / 3, 1 / 5),
             over_pipeline(lambda start: start.peak_mib),
             True,
+        ),
+        Bar(
+            "bulk, share of the engine alone",
+            *(0.90, 0.97),
+            spread(ratios(dict(enumerate(results.bulk_texts_per_s)), alone)),
         ),
     ]

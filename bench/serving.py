@@ -42,11 +42,14 @@ from bench.weights import write_peer_weights
 from bench.wrk import WrkError, check_wrk, run_wrk
 from models import registry
 from models.bundle import TOKENIZER, BundleError, read_framing
+from serving.bulk import SHARD_CHARS
 from training.finetune import native_bf16
 
-IN_FLIGHT = 512
-"""Texts asked for at once, above which a run lasts longer, so that answers come within it."""
+IN_FLIGHT = 64
+"""Texts asked for at once, above which a run lasts longer: it ends before the last answers."""
 LONGER = 4
+MIN_SHARDS = 3
+"""Of bulk scoring: the time between the first and the last is its speed."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -94,9 +97,11 @@ def compare(
     cells: list[Cell] = []
     starts: list[Start] = []
     limits: list[Limits] = []
+    bulk: list[float] = []
     for repeat in range(repeats):
         say(f"repeat {repeat + 1} of {repeats}: the engine alone, and the machine's limit")
         limits.append(measure_limits(bundle, all_loads[0], seconds))
+        bulk.append(measure_bulk(all_loads[0], limits[-1], seconds, environment))
         for server in list(servers)[:: -1 if repeat % 2 else 1]:
             for load in all_loads:
                 if server.name in failures:
@@ -118,6 +123,7 @@ def compare(
         cells=tuple(cells),
         starts=tuple(starts),
         limits=tuple(limits),
+        bulk_texts_per_s=tuple(bulk),
         tokens_per_text=tokens_per_text,
         flops_per_token=flops_per_token(config, round(tokens_per_text)),
         dtype=dtype,
@@ -209,8 +215,8 @@ def measure(
                     failed=answers.refused + answers.broken,
                 )
             )
-    begun = Start(server.name, load.name, repeat, running.start_seconds, running.peak_mib)
-    return begun, cells
+    memory = running.peak_mib, running.total_mib
+    return Start(server.name, load.name, repeat, running.start_seconds, *memory), cells
 
 
 def measure_limits(bundle: Path, singles: Load, seconds: int) -> Limits:
@@ -224,6 +230,25 @@ def measure_limits(bundle: Path, singles: Load, seconds: int) -> Limits:
     found = json.loads(done.stdout)
     engine = {name: Alone(**alone) for name, alone in found["engine"].items()}
     return Limits(tflops=found["tflops"], engine=engine)
+
+
+def measure_bulk(
+    singles: Load, limits: Limits, seconds: int, environment: Mapping[str, str]
+) -> float:
+    """Texts a second of `serving.bulk`, from its first shard to its last."""
+    texts = [text for request in singles.requests for text in passages(request)]
+    enough = int(limits.engine[POOL].texts_per_s * seconds * LONGER)
+    shards = MIN_SHARDS * SHARD_CHARS // sum(map(len, texts))
+    rounds = max(-(-enough // len(texts)), shards + 1)
+    rows = [{"id": f"{i}-{j}", "text": text} for i in range(rounds) for j, text in enumerate(texts)]
+    source, out = BUILD / "bulk.jsonl", BUILD / "bulk"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    shutil.rmtree(out, ignore_errors=True)
+    command = [sys.executable, "-m", "serving.bulk", str(source), str(out)]
+    subprocess.run(command, check=True, env=dict(environment), stderr=subprocess.DEVNULL)
+    first, *later = sorted(out.glob("*.jsonl"))
+    begun = int(first.stem.split("-")[1])
+    return (len(rows) - begun) / (later[-1].stat().st_mtime - first.stat().st_mtime)
 
 
 def free_port() -> int:
