@@ -152,8 +152,10 @@ def take_round(requests: deque[Request], budget: int) -> list[Window]:
 
 
 class Batcher:
-    """Scores the documents of many requests at once, in as many threads as the network has streams.
+    """Scores the documents of many requests at once.
 
+    It has one thread more than the network has streams: one can tokenize or make an answer while
+    the network is busy with the batches of the others.
     `limit` is the number of characters that may wait for an answer.
     """
 
@@ -166,7 +168,7 @@ class Batcher:
         self._turn = threading.Lock()
         self._waiting = 0  # characters; touched by the event loop alone
         self._seconds, self._chars = 0.0, 0.0  # that answers lately took, and what then waited
-        for _ in range(self._network.streams):
+        for _ in range(self._network.streams + 1):
             threading.Thread(target=self._score, daemon=True).start()
 
     async def run(self, texts: Sequence[str], finish: Finish) -> bytes:
