@@ -33,16 +33,18 @@ def scores(logits: Floats, slope: Floats | float, intercept: Floats | float) -> 
     return probabilities
 
 
-def expected_f1_threshold(probabilities: Floats) -> float:
+def expected_f1_threshold(probabilities: Floats, weights: Floats) -> float:
     """The threshold with the best expected F1 for one label, from calibrated scores of shape (n,).
 
-    Calling the k highest present finds sum(top k) of the sum(all) that are there, if scores mean
-    what they say; so no label is looked at, and the threshold hangs on no single passage. It is
-    half the F1 that it expects (Lipton, Elkan and Naryanaswamy, "Optimal thresholding of
-    classifiers to maximize F1 measure", 2014).
+    `weights`, of shape (n,), say how often each counts. Calling the k highest present finds
+    sum(top k) of the sum(all) that are there, if scores mean what they say; so no label is looked
+    at, and the threshold hangs on no single passage. It is half the F1 that it expects (Lipton,
+    Elkan and Naryanaswamy, "Optimal thresholding of classifiers to maximize F1 measure", 2014).
     """
-    ranked = np.sort(np.asarray(probabilities, np.float64))[::-1]
-    expected = 2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum())
+    order = np.argsort(-probabilities, kind="stable")
+    counted = np.asarray(weights, np.float64)[order]
+    hits = np.asarray(probabilities, np.float64)[order] * counted
+    expected = 2 * np.cumsum(hits) / (np.cumsum(counted) + hits.sum())
     return float(np.clip(expected.max(initial=0.0) / 2, MARGIN, 1 - MARGIN))
 
 

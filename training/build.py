@@ -15,7 +15,7 @@ from data.codebook import Codebook
 from data.corpus import to_dataset_dict
 from data.records import Record
 from eval.measures import Measures, measure
-from eval.metrics import Bools
+from eval.metrics import Bools, Floats
 from models.bundle import CARD, FRAMING, PRECISIONS, Framing, write_manifest
 from models.card import model_card
 from models.classifier import DOCUMENT_RULE, Classifier
@@ -27,6 +27,13 @@ from models.parity import TOLERANCE, Parity, ParityError, checkpoint_logits, com
 from training.calibrate import calibrate
 from training.provenance import provenance
 from training.recipe import Recipe
+
+ALONE = 0.2
+"""What a passage that stands by itself counts in calibration, and one of a whole text counts 1.
+
+Whole texts are what is served, and a frame is far rarer in them than among passages written one by
+one, half of which carry it. docs/training.md says how the value was chosen.
+"""
 
 logger = logging.getLogger("training")
 
@@ -121,7 +128,8 @@ def fastest_in_parity(
     for precision in PRECISIONS:
         engine = Engine(bundle, framing.max_tokens, CpuNetwork(bundle, precision))
         logits = {split: engine.logits(of_split) for split, of_split in texts.items()}
-        calibration = calibrate(logits["validation"], truth(corpus["validation"]))
+        validation = corpus["validation"]
+        calibration = calibrate(logits["validation"], truth(validation), weights(validation))
         framing = framing.model_copy(
             update={"calibration": tuple(calibration), "cpu_precision": precision}
         )
@@ -166,3 +174,8 @@ def points(measures: Measures) -> dict[str, Any]:
 def truth(split: Dataset) -> Bools:
     """The labels as Booleans of shape (rows, labels)."""
     return np.asarray(split["labels"][:]).reshape(len(split), -1) > 0.5
+
+
+def weights(split: Dataset) -> Floats:
+    """What each row counts in calibration, of shape (rows,)."""
+    return np.array([ALONE if start is None else 1.0 for start in split["start"][:]])
