@@ -7,6 +7,7 @@ file says who is compared, at which settings, and how to read it.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -14,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -42,14 +44,11 @@ from bench.weights import write_peer_weights
 from bench.wrk import WrkError, check_wrk, run_wrk
 from models import registry
 from models.bundle import TOKENIZER, BundleError, read_framing
-from serving.bulk import SHARD_CHARS
 from training.finetune import native_bf16
 
 IN_FLIGHT = 64
 """Texts asked for at once, above which a run lasts longer: it ends before the last answers."""
 LONGER = 4
-MIN_SHARDS = 3
-"""Of bulk scoring: the time between the first and the last is its speed."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -235,20 +234,24 @@ def measure_limits(bundle: Path, singles: Load, seconds: int) -> Limits:
 def measure_bulk(
     singles: Load, limits: Limits, seconds: int, environment: Mapping[str, str]
 ) -> float:
-    """Texts a second of `serving.bulk`, from its first shard to its last."""
+    """Texts a second of `serving.bulk`, without its start: what one text takes is subtracted."""
     texts = [text for request in singles.requests for text in passages(request)]
     enough = int(limits.engine[POOL].texts_per_s * seconds * LONGER)
-    shards = MIN_SHARDS * SHARD_CHARS // sum(map(len, texts))
-    rounds = max(-(-enough // len(texts)), shards + 1)
-    rows = [{"id": f"{i}-{j}", "text": text} for i in range(rounds) for j, text in enumerate(texts)]
+    many = list(itertools.islice(itertools.cycle(texts), enough))
+    whole, start = (bulk_seconds(some, environment) for some in (many, many[:1]))
+    return (len(many) - 1) / (whole - start)
+
+
+def bulk_seconds(texts: Sequence[str], environment: Mapping[str, str]) -> float:
+    """How long `serving.bulk` takes for these texts."""
     source, out = BUILD / "bulk.jsonl", BUILD / "bulk"
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    rows = (json.dumps({"id": str(i), "text": text}) for i, text in enumerate(texts))
+    source.write_text("\n".join(rows), encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, "-m", "serving.bulk", str(source), str(out)]
+    begun = time.perf_counter()
     subprocess.run(command, check=True, env=dict(environment), stderr=subprocess.DEVNULL)
-    first, *later = sorted(out.glob("*.jsonl"))
-    begun = int(first.stem.split("-")[1])
-    return (len(rows) - begun) / (later[-1].stat().st_mtime - first.stat().st_mtime)
+    return time.perf_counter() - begun
 
 
 def free_port() -> int:
