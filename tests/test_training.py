@@ -114,6 +114,7 @@ def test_ctrl_c_says_how_to_go_on(encoder: Path, tmp_path: Path) -> None:
         (["--resume", "--learning_rate", "0.5"], "was begun with another recipe"),
         (["--base_encoder", "no/such/encoder"], "neither a folder that holds a model nor"),
         (["--frozen_layers", "3"], "frozen_layers is 3, but"),
+        (["--averaged", "0"], "averaged is 0; give 1 or more"),
         (["--max_tokens", "500"], "max_tokens is 500, but"),
         (["--gates", "no/such/gates.toml"], "no/such/gates.toml: no gates file can be read here"),
         (["--corpus", "no/such/corpus"], "no/such/corpus: no corpus here"),

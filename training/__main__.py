@@ -92,6 +92,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(options: Options, recipe: Recipe) -> bool:
     """Corpus to registered bundle; whether it passed the gates and is promoted."""
+    if recipe.averaged < 1:
+        raise RunError(f"averaged is {recipe.averaged}; give 1 or more.")
     codebook = load_codebook(Path(options.codebook)) if options.codebook else load_codebook()
     gates = load_gates(Path(options.gates), codebook)
     entries = read_entries(map(Path, options.corpus), codebook)
