@@ -38,6 +38,11 @@ class Load:
         """Documents of one request."""
         return len(self.requests[0])
 
+    @property
+    def texts(self) -> list[str]:
+        """All passages of all requests, in order."""
+        return [text for request in self.requests for text in passages(request)]
+
 
 def loads(codebook: Codebook, tokens: Callable[[str], int]) -> tuple[Load, ...]:
     """The loads, the same in every run; `tokens` counts a text's tokens."""

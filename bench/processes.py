@@ -111,7 +111,7 @@ class Running:
     def _watch(self) -> None:
         while not self._stop.wait(SAMPLE_SECONDS):
             resident = [_memory(process) / 2**20 for process in self._processes()]
-            self.peak_mib = max(self.peak_mib, *resident, 0.0)
+            self.peak_mib = max([self.peak_mib, *resident])
             self.total_mib = max(self.total_mib, sum(resident))
 
     def _cpu_seconds(self) -> float:

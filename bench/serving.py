@@ -23,7 +23,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from bench.limits import Alone, Limits, flops_per_token
-from bench.loads import Load, loads, passages
+from bench.loads import Load, loads
 from bench.processes import Running, StartError
 from bench.report import markdown
 from bench.results import EACH_TEXT, POOL, Cell, Results, Start
@@ -87,11 +87,7 @@ def compare(
     tokenizer = Tokenizer.from_file(str(bundle / TOKENIZER))
     tokenizer.no_truncation()
     all_loads = loads(framing.codebook, lambda text: len(tokenizer.encode(text).ids))
-    tokens = [
-        len(tokenizer.encode(text).ids)
-        for request in all_loads[0].requests
-        for text in passages(request)
-    ]
+    tokens = [len(tokenizer.encode(text).ids) for text in all_loads[0].texts]
     failures = set_up(bundle, servers, all_loads[0], environment)
     cells: list[Cell] = []
     starts: list[Start] = []
@@ -193,7 +189,7 @@ def measure(
     """
     bodies = BUILD / "bodies.jsonl"
     bodies.write_text("".join(body(server, request) + "\n" for request in load.requests))
-    texts_per_request = sum(map(len, map(passages, load.requests))) / len(load.requests)
+    texts_per_request = len(load.texts) / len(load.requests)
     cells = []
     with start(server, load, environment) as running:
         run_wrk(running.url, bodies, clients=2, seconds=1)
@@ -220,8 +216,7 @@ def measure(
 
 def measure_limits(bundle: Path, singles: Load, seconds: int) -> Limits:
     """The engine alone and the machine's ceiling, in a process of their own."""
-    texts = [text for request in singles.requests for text in passages(request)]
-    calls = {EACH_TEXT: [[text] for text in texts], POOL: [texts]}
+    calls = {EACH_TEXT: [[text] for text in singles.texts], POOL: [singles.texts]}
     file = BUILD / "texts.json"
     file.write_text(json.dumps(calls), encoding="utf-8")
     command = [sys.executable, "-m", "bench.limits", str(bundle), str(file), str(seconds)]
@@ -235,9 +230,8 @@ def measure_bulk(
     singles: Load, limits: Limits, seconds: int, environment: Mapping[str, str]
 ) -> float:
     """Texts a second of `serving.bulk`, without its start: what one text takes is subtracted."""
-    texts = [text for request in singles.requests for text in passages(request)]
     enough = int(limits.engine[POOL].texts_per_s * seconds * LONGER)
-    many = list(itertools.islice(itertools.cycle(texts), enough))
+    many = list(itertools.islice(itertools.cycle(singles.texts), enough))
     whole, start = (bulk_seconds(some, environment) for some in (many, many[:1]))
     return (len(many) - 1) / (whole - start)
 

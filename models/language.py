@@ -16,8 +16,7 @@ OLD_CODES = {"iw": "he", "jw": "jv"}
 def untrained_language(text: str, trained: Sequence[str]) -> str | None:
     """The ISO 639 code of the text's language if the model was clearly not trained on it.
 
-    CLD2 takes a few microseconds a sentence; the first trained language gets the benefit of the
-    doubt.
+    The first trained language gets the benefit of the doubt.
     """
     sample = text[:SAMPLE_CHARS]
     if not sample.isprintable():  # CLD2 refuses control characters

@@ -1,3 +1,4 @@
+import json
 import math
 import re
 from dataclasses import replace
@@ -18,7 +19,7 @@ from data.codebook import Codebook
 from data.corpus import to_dataset_dict
 from data.records import Record, read_records, record_model
 from tests.small_model import CORPUS, ROOT, tiny_encoder
-from training.finetune import average, prepare_finetuning, tokenize
+from training.finetune import average, last_checkpoint, prepare_finetuning, tokenize
 from training.recipe import Recipe
 
 DOCUMENTS = ROOT / "data/corpus/extension/documents/northeast-asia.jsonl"
@@ -75,6 +76,11 @@ def test_the_default_is_what_training_makes(
         expected = torch.cat([network(tensor([x]), torch.ones(1, len(x))).logits for x in ids])
     # Where this machine multiplies bf16, the trainer does and the joined network does not.
     assert np.allclose(logits, expected.numpy(), atol=0.05)
+    measured = bench.precisions(logits, records, codebook)
+    checkpoint = last_checkpoint(tmp_path / "training/order-0")
+    assert checkpoint is not None
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    assert measured["macro"] == pytest.approx(state["best_metric"])
     train = tokenize(corpus["train"], finetuning.tokenizer, 96)["input_ids"][:]
     assert tokens == recipe.epochs * sum(map(len, train))
 
