@@ -12,14 +12,21 @@ from typing import Any
 import torch
 from datasets import DatasetDict
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, logsigmoid
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    cosine_similarity,
+    cross_entropy,
+    logsigmoid,
+)
+from transformers import AutoModel
 
 from data.codebook import Codebook
 from data.corpus import to_dataset_dict
 from data.records import Record
+from models.base_encoder import locate
 from models.head import mean_pool
 from training.finetune import BucketTrainer, arguments, optimizer
-from training.frozen import encoder_layers
+from training.frozen import StatesCollator, encoder_layers
 from training.recipe import Recipe
 
 FOCAL_GAMMA = 2.0
@@ -27,6 +34,10 @@ SMOOTHING = 0.1
 RATE_DECAY = 0.8
 TEMPERATURE = 0.1
 REAL_WEIGHT = 3.0
+MASKED = 0.15
+"""Share of the tokens that are masked."""
+IGNORED = -100
+"""In the place of a token's id where it is not masked."""
 CONTEXT_MARK = " [SEP] "
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -154,8 +165,15 @@ def real_weighted(records: Sequence[Record], codebook: Codebook) -> DatasetDict:
 
 def contrastive_stage(trainer: Any, recipe: Recipe) -> None:
     """First train the encoder for one epoch to bring passages with the same labels together."""
+    first_stage(trainer, recipe, Mean(), trainer_loss(contrastive), trainer.data_collator)
+
+
+def first_stage(
+    trainer: Any, recipe: Recipe, head: nn.Module, loss: Callable[..., Tensor], collator: Any
+) -> None:
+    """Train the encoder for one epoch under another head, which then makes room for its own."""
     network = trainer.model
-    head, network.classifier = network.classifier, Mean()
+    own, network.classifier = network.classifier, head
     args = arguments(replace(recipe, epochs=1), Path(trainer.args.output_dir))
     args.eval_strategy = args.save_strategy = "no"
     args.load_best_model_at_end = False
@@ -164,12 +182,12 @@ def contrastive_stage(trainer: Any, recipe: Recipe) -> None:
         model=network,
         args=args,
         train_dataset=trainer.train_dataset,
-        data_collator=trainer.data_collator,
-        compute_loss_func=trainer_loss(contrastive),
+        data_collator=collator,
+        compute_loss_func=loss,
         optimizers=(optimizer(network, recipe), None),
     )
     stage.train()
-    network.classifier = head
+    network.classifier = own
 
 
 def contrastive(embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -187,6 +205,55 @@ def contrastive(embeddings: Tensor, labels: Tensor) -> Tensor:
     anchors = positive.any(1)
     of_anchor = (log_p * positive).sum(1) / positive.sum(1).clamp(min=1)
     return -(of_anchor * anchors).sum() / anchors.sum().clamp(min=1)
+
+
+class Predictor(nn.Module):
+    """In the place of the head: for each token, an embedding of the word that it stands for."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
+        """Shape (batch, tokens, width), from the same and (batch, tokens)."""
+        embeddings: Tensor = self.linear(hidden)
+        return embeddings
+
+
+@dataclass(frozen=True)
+class MaskedCollator:
+    """Batches in which the states of some tokens are zero, and `labels` are those tokens' ids."""
+
+    states: StatesCollator
+
+    def __call__(self, features: list[dict[str, Any]]) -> dict[str, Tensor]:
+        """As `StatesCollator` makes them, but for `labels` (batch, tokens), -100 where kept."""
+        batch = self.states(features)
+        ids = torch.zeros_like(batch["attention_mask"])
+        for row, feature in zip(ids, features, strict=True):
+            row[: len(feature["input_ids"])] = torch.tensor(feature["input_ids"])
+        masked = (torch.rand(ids.shape) < MASKED) & batch["attention_mask"].bool()
+        embeds = batch["inputs_embeds"].masked_fill(masked[..., None], 0.0)
+        return batch | {"inputs_embeds": embeds, "labels": ids.masked_fill(~masked, IGNORED)}
+
+
+def masked_language_stage(trainer: Any, recipe: Recipe) -> None:
+    """First train the encoder for one epoch to tell masked words of the corpus.
+
+    Devlin et al., "BERT", 2019; in the domain, Gururangan et al., "Don't stop pretraining", 2020.
+    No layer may be frozen: what one made of a passage has read the masked words.
+    """
+    base = AutoModel.from_pretrained(locate(recipe.base_encoder), dtype=torch.float32)
+    words = base.get_input_embeddings().weight.detach()
+
+    def loss(embeddings: Tensor, ids: Tensor) -> Tensor:
+        masked = ids != IGNORED
+        logits = embeddings[masked] @ words.to(embeddings.device).T
+        total = cross_entropy(logits.float(), ids[masked].long(), reduction="sum")
+        return total / masked.sum().clamp(min=1)
+
+    head = Predictor(words.shape[1])
+    first_stage(trainer, recipe, head, trainer_loss(loss), MaskedCollator(trainer.data_collator))
 
 
 def documents(records: Sequence[Record]) -> list[list[Record]]:
@@ -254,6 +321,7 @@ VARIANTS: dict[str, Variant] = {
     "epochs-5": Variant({"epochs": 5}),
     "batch-32": Variant({"batch_size": 32}),
     "contrastive": Variant(adjust=contrastive_stage),
+    "adapted": Variant({"frozen_layers": 0, "learning_rate": 1.5e-4}, adjust=masked_language_stage),
     "averaged-3": Variant({"averaged": 3}),
     NEEDS_REAL: Variant(corpus=real_weighted, adjust=with_loss(weighted)),
     "windows": Variant(corpus=with_windows),

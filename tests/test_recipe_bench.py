@@ -85,16 +85,36 @@ def test_the_default_is_what_training_makes(
     assert tokens == recipe.epochs * sum(map(len, train))
 
 
-def test_the_contrastive_stage_moves_the_encoder_and_leaves_the_head(
-    recipe: Recipe, records: list[Record], codebook: Codebook, tmp_path: Path
+@pytest.mark.parametrize("name", ["contrastive", "adapted"])
+def test_a_first_stage_moves_the_encoder_and_leaves_the_head(
+    name: str, recipe: Recipe, records: list[Record], codebook: Codebook, tmp_path: Path
 ) -> None:
-    trainer = prepared(recipe, records, codebook, tmp_path)
+    variant = VARIANTS[name]
+    trainer = prepared(replace(recipe, **variant.fields), records, codebook, tmp_path)
     before = {k: v.clone() for k, v in trainer.model.state_dict().items()}
-    variants.contrastive_stage(trainer, recipe)
+    variant.adjust(trainer, recipe)
     after = trainer.model.state_dict()
     assert after.keys() == before.keys()
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"encoder"}
+
+
+def test_masked_tokens_are_hidden_and_asked_for(
+    recipe: Recipe, records: list[Record], codebook: Codebook, tmp_path: Path
+) -> None:
+    trainer = prepared(replace(recipe, frozen_layers=0), records, codebook, tmp_path)
+    rows = [trainer.train_dataset[i] for i in range(40)]
+    plain, masked = (
+        trainer.data_collator(rows),
+        variants.MaskedCollator(trainer.data_collator)(rows),
+    )
+    asked = masked["labels"] != variants.IGNORED
+    assert 0.1 < asked.sum() / plain["attention_mask"].sum() < 0.2
+    for i, row in enumerate(rows):
+        for j in asked[i].nonzero().flatten().tolist():
+            assert masked["labels"][i, j] == row["input_ids"][j]
+    assert not masked["inputs_embeds"][asked].any()
+    assert torch.equal(masked["inputs_embeds"][~asked], plain["inputs_embeds"][~asked])
 
 
 def prepared(
