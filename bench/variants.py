@@ -18,7 +18,7 @@ from torch.nn.functional import (
     cross_entropy,
     logsigmoid,
 )
-from transformers import AutoModel
+from transformers import AutoModel, PrinterCallback
 
 from data.codebook import Codebook
 from data.corpus import to_dataset_dict
@@ -186,6 +186,7 @@ def first_stage(
         compute_loss_func=loss,
         optimizers=(optimizer(network, recipe), None),
     )
+    stage.remove_callback(PrinterCallback)
     stage.train()
     network.classifier = own
 
