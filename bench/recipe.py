@@ -31,7 +31,7 @@ from data.corpus import DEFAULT_PATHS
 from data.records import KINDS, CorpusError, Record, read_records
 from eval.metrics import Bools, Floats, average_precision
 from models.base_encoder import BaseEncoderError
-from training.finetune import average, kept_weights, prepare_finetuning
+from training.finetune import average, prepare_finetuning
 from training.recipe import Recipe
 
 HEADER = (
@@ -204,7 +204,7 @@ def trained(
         count_tokens(trainer.model, seen)
         variant.adjust(trainer, recipe)
         trainer.train()
-        weights.append(kept_weights(folder / str(order)))
+        weights.append(trainer.model.state_dict())
     trainer.model.load_state_dict(average(weights))
     seconds = time.perf_counter() - begun
     return validation_logits(trainer), seconds, sum(seen)

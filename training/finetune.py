@@ -31,7 +31,6 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.utils import SAFE_WEIGHTS_NAME
 
 from data.codebook import Codebook
 from eval.metrics import average_precision
@@ -72,10 +71,9 @@ class Finetuning:
         """Train to the end; `network` then holds the trained weights, all layers together.
 
         They are the mean over `averaged` trainings from the same first weights, each in another
-        order of the passages (Wortsman et al., "Model soups", 2022), and each of those the mean
-        of its best epoch and its last, or of the last two where these are one. A checkpoint is
-        written to `run` after every epoch; with `resume`, training goes on from the newest that
-        is whole.
+        order of the passages and of its best epoch (Wortsman et al., "Model soups", 2022). A
+        checkpoint is written to `run` after every epoch; with `resume`, training goes on from
+        the newest that is whole.
         """
         orders = range(self.recipe.averaged)
         weights = [self._upper_weights(run / f"order-{i}", i, resume=resume) for i in orders]
@@ -110,17 +108,13 @@ class Finetuning:
             logger.info("Resuming %s.", where)
         trainer = self.trainer(folder, order)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        weights = kept_weights(folder)
+        assert trainer.model is not None
+        weights = {name: value.cpu() for name, value in trainer.model.state_dict().items()}
         if trainer.is_world_process_zero():
             partial = kept.with_suffix(".partial")
             save_file(weights, partial)
             partial.rename(kept)
         return weights
-
-
-def kept_weights(folder: Path) -> dict[str, Tensor]:
-    """The mean of the checkpoints that a training kept."""
-    return average([load_file(path / SAFE_WEIGHTS_NAME) for path in folder.glob("checkpoint-*")])
 
 
 def average(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
