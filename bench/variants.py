@@ -171,7 +171,10 @@ def contrastive_stage(trainer: Any, recipe: Recipe) -> None:
 def first_stage(
     trainer: Any, recipe: Recipe, head: nn.Module, loss: Callable[..., Tensor], collator: Any
 ) -> None:
-    """Train the encoder for one epoch under another head, which then makes room for its own."""
+    """Train the encoder for one epoch under another head, which then makes room for its own.
+
+    `loss` is as `Trainer` calls it.
+    """
     network = trainer.model
     own, network.classifier = network.classifier, head
     args = arguments(replace(recipe, epochs=1), Path(trainer.args.output_dir))
@@ -247,14 +250,14 @@ def masked_language_stage(trainer: Any, recipe: Recipe) -> None:
     base = AutoModel.from_pretrained(locate(recipe.base_encoder), dtype=torch.float32)
     words = base.get_input_embeddings().weight.detach()
 
-    def loss(embeddings: Tensor, ids: Tensor) -> Tensor:
+    def loss(outputs: Any, ids: Tensor, num_items_in_batch: Any = None) -> Tensor:
         masked = ids != IGNORED
-        logits = embeddings[masked] @ words.to(embeddings.device).T
-        total = cross_entropy(logits.float(), ids[masked].long(), reduction="sum")
+        logits = outputs.logits[masked] @ words.to(ids.device).T
+        total = cross_entropy(logits.float(), ids[masked], reduction="sum")
         return total / masked.sum().clamp(min=1)
 
     head = Predictor(words.shape[1])
-    first_stage(trainer, recipe, head, trainer_loss(loss), MaskedCollator(trainer.data_collator))
+    first_stage(trainer, recipe, head, loss, MaskedCollator(trainer.data_collator))
 
 
 def documents(records: Sequence[Record]) -> list[list[Record]]:

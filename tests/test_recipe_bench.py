@@ -104,10 +104,8 @@ def test_masked_tokens_are_hidden_and_asked_for(
 ) -> None:
     trainer = prepared(replace(recipe, frozen_layers=0), records, codebook, tmp_path)
     rows = [trainer.train_dataset[i] for i in range(40)]
-    plain, masked = (
-        trainer.data_collator(rows),
-        variants.MaskedCollator(trainer.data_collator)(rows),
-    )
+    plain = trainer.data_collator(rows)
+    masked = variants.MaskedCollator(trainer.data_collator)(rows)
     asked = masked["labels"] != variants.IGNORED
     assert 0.1 < asked.sum() / plain["attention_mask"].sum() < 0.2
     for i, row in enumerate(rows):
