@@ -40,6 +40,10 @@ class CpuNetwork:
         self._of_thread = threading.local()
         self.streams = int(self._network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.labels = int(self._network.output(0).partial_shape[1].get_length())
+        # The first look at a tensor makes the bindings load what they know of numpy, and two
+        # threads that have the first look at once wait for each other for ever. (pybind11 guards
+        # that with a lock which it takes while it holds the interpreter's.)
+        self.infer([[0]])
 
     def infer(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """Logits of shape (rows, labels) from token ids; may be called from several threads."""

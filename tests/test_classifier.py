@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from models.base_encoder import EMBEDDED, BaseEncoderError, locate
 from models.bundle import BundleError, read_framing
 from models.classifier import Classifier
 from models.engine import Engine, batches
-from tests.small_model import CORPUS
+from tests.small_model import CORPUS, ROOT
 
 TEXTS = [path.read_text(encoding="utf-8") for path in sorted(CORPUS[0].glob("*.txt"))]
 
@@ -42,6 +44,24 @@ def test_transformers_loads_the_bundle_and_gives_the_same_logits(
     assert found == pytest.approx(expected, abs=0.02)
     assert expected.std() > 0.05
     assert network.config.id2label == dict(enumerate(classifier.framing.codebook.keys))
+
+
+def test_threads_may_use_a_new_network_at_once(bundle: Path) -> None:
+    program = (
+        "import builtins, pathlib, sys, threading, time\n"
+        "from models.cpu_network import CpuNetwork\n"
+        "network = CpuNetwork(pathlib.Path(sys.argv[1]))\n"
+        "quick = builtins.__import__\n"
+        "def slow(*args, **kwargs):  # whatever the first use imports takes long enough to meet\n"
+        "    time.sleep(0.2)\n"
+        "    return quick(*args, **kwargs)\n"
+        "builtins.__import__ = slow\n"
+        "pair = [threading.Thread(target=network.infer, args=([[1]],)) for _ in range(2)]\n"
+        "for thread in pair: thread.start()\n"
+        "for thread in pair: thread.join()\n"
+    )
+    command = [sys.executable, "-c", program, str(bundle)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=60)  # two that wait for each other
 
 
 def test_scores_do_not_depend_on_company(classifier: Classifier) -> None:

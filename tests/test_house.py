@@ -53,6 +53,15 @@ def test_a_serving_process_loads_no_training_library() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("module", ["serving.app", "models.export"])
+def test_no_library_reports_that_it_is_used(module: str) -> None:
+    program = f"import {module}, sys; sys.exit('openvino_telemetry.main' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (tracking,) = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["envs"]
+    assert tracking == {"name": "BENTOML_DO_NOT_TRACK", "value": "true"}
+
+
 def test_the_bento_installs_what_the_project_says_serving_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     bento = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
