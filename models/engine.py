@@ -14,13 +14,16 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from models.bundle import TOKENIZER, Precision
-from models.cpu_network import CpuNetwork
+from models.cpu_network import CpuNetwork, padded
 from models.gpu_network import GpuNetwork, has_gpu
 
 Logits = npt.NDArray[np.float32]
 
 BATCH_TOKENS = 4_096
 """Padded tokens of one batch of a pass through torch on a CPU."""
+
+PADDING = 16
+"""A batch may hold a token of padding for so many of the largest batch; another one costs as much."""
 
 MIN_BATCH_TOKENS = 256
 """Below this, splitting work over idle streams costs more than it gains."""
@@ -71,7 +74,8 @@ class Engine:
     def batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Positions in batches of alike length, large enough to be fast, one or more a stream."""
         share = -(-sum(lengths) // self.network.streams)
-        return batches(lengths, min(max(share, MIN_BATCH_TOKENS), self.network.batch_tokens))
+        most = self.network.batch_tokens
+        return batches(lengths, min(max(share, MIN_BATCH_TOKENS), most), most // PADDING)
 
 
 def load_network(bundle: Path, cpu_precision: Precision = "native") -> Network:
@@ -84,16 +88,23 @@ def no_logits(texts: int, labels: int) -> Logits:
     return np.full((texts, labels), -np.inf, np.float32)
 
 
-def batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:
-    """Positions in batches of alike length, each at most `budget` tokens once padded.
+def batches(
+    lengths: Sequence[int], budget: int = BATCH_TOKENS, padding: int = BATCH_TOKENS // PADDING
+) -> Iterator[list[int]]:
+    """Positions in batches of alike length.
 
-    Every position comes exactly once; a text longer than the budget is a batch of its own.
+    A batch has at most `budget` tokens once padded, or a single row, and at most `padding` of them
+    make its rows as long as its longest. Every position comes exactly once.
     """
     batch: list[int] = []
+    tokens = 0
     for position in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and lengths[position] * (len(batch) + 1) > budget:
+        row = padded(lengths[position])
+        filled = row * len(batch) - tokens
+        if batch and (filled > padding or row * (len(batch) + 1) > budget):
             yield batch
-            batch = []
+            batch, tokens = [], 0
         batch.append(position)
+        tokens += row
     if batch:
         yield batch

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,35 @@ import models.network  # noqa: F401 - registers the network with transformers
 from models.base_encoder import EMBEDDED, BaseEncoderError, locate
 from models.bundle import BundleError, read_framing
 from models.classifier import Classifier
+from models.cpu_network import pad, padded
 from models.engine import Engine, batches
 from tests.small_model import CORPUS, ROOT
 
 TEXTS = [path.read_text(encoding="utf-8") for path in sorted(CORPUS[0].glob("*.txt"))]
 
 
-@given(st.lists(st.integers(1, 600), max_size=80), st.integers(1, 4096))
-def test_batches_hold_every_text_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    made = list(batches(lengths, budget))
+@given(st.lists(st.integers(1, 600), max_size=80), st.integers(1, 4096), st.integers(0, 512))
+def test_batches_hold_every_text_once_and_little_padding(
+    lengths: list[int], budget: int, padding: int
+) -> None:
+    made = list(batches(lengths, budget, padding))
     assert sorted(i for batch in made for i in batch) == list(range(len(lengths)))
     for batch in made:
-        padded = len(batch) * max(lengths[i] for i in batch)
-        assert padded <= budget or len(batch) == 1
+        rows = [padded(lengths[i]) for i in batch]
+        assert len(batch) * max(rows) <= budget or len(batch) == 1
+        assert len(batch) * max(rows) - sum(rows) <= padding
+    for before, after in pairwise(made):
+        both = [padded(lengths[i]) for i in [*before, after[0]]]
+        whole = len(both) * max(both)
+        assert whole > budget or whole - sum(both) > padding  # no batch ends before it must
+
+
+@given(st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=40), min_size=1, max_size=9))
+def test_padding_keeps_every_token_and_rounds_the_length_up(rows: list[list[int]]) -> None:
+    ids, mask = pad(rows)
+    assert ids.shape == mask.shape == (len(rows), padded(max(map(len, rows))))
+    assert [line[marks == 1].tolist() for line, marks in zip(ids, mask, strict=True)] == rows
+    assert not ids[mask == 0].any()
 
 
 def test_transformers_loads_the_bundle_and_gives_the_same_logits(
