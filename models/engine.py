@@ -23,7 +23,7 @@ BATCH_TOKENS = 4_096
 """Padded tokens of one batch of a pass through torch on a CPU."""
 
 PADDING = 16
-"""A batch may hold a token of padding for so many of the largest batch; another one costs as much."""
+"""For so many tokens of the largest batch, one may be padding; another batch costs as much."""
 
 MIN_BATCH_TOKENS = 256
 """Below this, splitting work over idle streams costs more than it gains."""

@@ -21,7 +21,6 @@ from serving.schemas import MAX_BODY_BYTES, Document, parse_request
 
 CONSOLE = Path(__file__).parent / "console.html"
 
-
 QUEUE_CHARS = int(os.environ.get("FRAMESCOPE_QUEUE_CHARS", 2 * MAX_BODY_BYTES))
 """Characters that may wait for an answer: two of the largest requests there can be."""
 
@@ -29,12 +28,12 @@ LARGE_BODY = 64 * 1024
 """Bytes from which a body is parsed off the event loop."""
 
 
-def create_app() -> Starlette:
+def create_app(classifier: Classifier, version: str) -> Starlette:
     """All routes of the service but BentoML's own probes and metrics.
 
-    `serve` is to be called before the first request.
+    It answers its first request as quickly as any other.
     """
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/classify", classify, methods=["POST"]),
             Route("/v1/model", model),
@@ -44,15 +43,12 @@ def create_app() -> Starlette:
         ],
         exception_handlers={ApiError: respond},
     )
-
-
-def serve(app: Starlette, classifier: Classifier, version: str) -> None:
-    """Answer requests with this classifier, the first as quickly as any other."""
     answers = Answers(classifier)
     first = Document(id="first", text="Compiles the network and loads the languages.")
     answers.document(first, *classifier.predict([first.text]), passages=True)
     app.state.classifier, app.state.version, app.state.answers = classifier, version, answers
     app.state.batcher = Batcher(classifier, QUEUE_CHARS)
+    return app
 
 
 async def classify(request: Request) -> Response:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import bentoml
 import yaml
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models import registry
 from models.bundle import BundleError
-from models.classifier import Classifier
-from serving.app import create_app, serve
 
 BENTO_FILE = Path(__file__).parents[2] / "bento.yaml"
 """Beside the `src` folder of a built Bento; there is none in the repository."""
@@ -32,11 +31,22 @@ def served_version() -> str:
 
 
 VERSION = served_version()
-app = create_app()
-
 
 # Every core already has a thread that scores; the tokenizer's own would only fight them.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+class Routes:
+    """The application, which is there once the worker has loaded its model."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on."""
+        await self.app(scope, receive, send)
+
+
+routes = Routes()
 
 
 @bentoml.service(
@@ -46,15 +56,19 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},
 )
-@bentoml.asgi_app(app)
+@bentoml.asgi_app(routes)
 class Framescope:
     """Which propaganda frames a text carries, where, and in whose voice."""
 
     bundle = bentoml.models.BentoModel(f"{registry.NAME}:{VERSION}")
 
     def __init__(self) -> None:
+        # BentoML's supervisor imports this module too; it scores nothing, and starts faster so.
+        from models.classifier import Classifier
+        from serving.app import create_app
+
         try:
             classifier = Classifier.load(Path(self.bundle.path))
         except BundleError as error:
             sys.exit(str(error))
-        serve(app, classifier, VERSION)
+        routes.app = create_app(classifier, VERSION)
