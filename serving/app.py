@@ -6,16 +6,15 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from pydantic_core import to_json
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from models.classifier import Classifier, Prediction
 from models.registry import NAME
 from serving.answers import Answers
 from serving.batcher import Batcher, QueueFullError
-from serving.errors import ApiError, respond
+from serving.errors import ApiError
 from serving.openapi import openapi
 from serving.schemas import MAX_BODY_BYTES, Document, parse_request
 
@@ -28,57 +27,84 @@ LARGE_BODY = 64 * 1024
 """Bytes from which a body is parsed off the event loop."""
 
 
-def create_app(classifier: Classifier, version: str) -> Starlette:
+class App(Router):
     """All routes of the service but BentoML's own probes and metrics.
 
-    It answers its first request as quickly as any other.
+    A router alone, since BentoML's application around it has the rest. It answers its first request
+    as quickly as any other.
     """
-    app = Starlette(
-        routes=[
-            Route("/v1/classify", classify, methods=["POST"]),
-            Route("/v1/model", model),
-            Route("/v1/codebook", codebook),
-            Route("/docs.json", docs),
-            Route("/", console),
-        ],
-        exception_handlers={ApiError: respond},
-    )
-    answers = Answers(classifier)
-    first = Document(id="first", text="Compiles the network and loads the languages.")
-    answers.document(first, *classifier.predict([first.text]), passages=True)
-    app.state.classifier, app.state.version, app.state.answers = classifier, version, answers
-    app.state.batcher = Batcher(classifier, QUEUE_CHARS)
-    return app
 
-
-async def classify(request: Request) -> Response:
-    """Score the documents of a request."""
-    body = await read_body(request)
-    if len(body) > LARGE_BODY:
-        asked = await asyncio.to_thread(parse_request, body)
-    else:
-        asked = parse_request(body)
-    answers: Answers = request.app.state.answers
-    batcher: Batcher = request.app.state.batcher
-
-    def finish(predictions: list[Prediction]) -> bytes:
-        documents = [
-            answers.document(document, prediction, passages=asked.passages)
-            for document, prediction in zip(asked.documents, predictions, strict=True)
-        ]
-        return to_json({"model": served_model(request), "documents": documents})
-
-    texts = [document.text for document in asked.documents]
-    try:
-        answer = await while_connected(request, batcher.run(texts, finish))
-    except QueueFullError as full:
-        message = (
-            f"{full.waiting:,} of the {full.limit:,} characters that may wait for an answer wait; "
-            f"send this again in {full.retry_after} seconds."
+    def __init__(self, classifier: Classifier, version: str) -> None:
+        super().__init__(
+            [
+                Route("/v1/classify", self.classify, methods=["POST"]),
+                Route("/v1/model", self.model),
+                Route("/v1/codebook", self.codebook),
+                Route("/docs.json", self.docs),
+                Route("/", self.console),
+            ]
         )
-        retry = {"Retry-After": str(full.retry_after)}
-        raise ApiError(503, "queue_full", message, headers=retry) from None
-    return Response(answer, media_type="application/json")
+        self._framing, self._thresholds = classifier.framing, classifier.thresholds
+        codebook_version = classifier.framing.codebook.version
+        self._model = {"name": NAME, "version": version, "codebook": codebook_version}
+        self._answers = Answers(classifier)
+        first = Document(id="first", text="Compiles the network and loads the languages.")
+        self._answers.document(first, *classifier.predict([first.text]), passages=True)
+        self._batcher = Batcher(classifier, QUEUE_CHARS)
+
+    async def classify(self, request: Request) -> Response:
+        """Score the documents of a request."""
+        try:
+            return Response(await self._classified(request), media_type="application/json")
+        except ApiError as error:
+            return error.response()
+
+    async def _classified(self, request: Request) -> bytes:
+        body = await read_body(request)
+        if len(body) > LARGE_BODY:
+            asked = await asyncio.to_thread(parse_request, body)
+        else:
+            asked = parse_request(body)
+
+        def finish(predictions: list[Prediction]) -> bytes:
+            documents = [
+                self._answers.document(document, prediction, passages=asked.passages)
+                for document, prediction in zip(asked.documents, predictions, strict=True)
+            ]
+            return to_json({"model": self._model, "documents": documents})
+
+        texts = [document.text for document in asked.documents]
+        try:
+            return await while_connected(request, self._batcher.run(texts, finish))
+        except QueueFullError as full:
+            message = (
+                f"{full.waiting:,} of the {full.limit:,} characters that may wait for an answer "
+                f"wait; send this again in {full.retry_after} seconds."
+            )
+            retry = {"Retry-After": str(full.retry_after)}
+            raise ApiError(503, "queue_full", message, headers=retry) from None
+
+    async def model(self, request: Request) -> Response:
+        """The served bundle's card."""
+        keys = self._framing.codebook.keys
+        labels = {
+            "labels": list(keys),
+            "thresholds": dict(zip(keys, self._thresholds.tolist(), strict=True)),
+        }
+        described = self._framing.model_dump(mode="json", exclude={"codebook", "calibration"})
+        return JSONResponse(self._model | labels | described)
+
+    async def codebook(self, request: Request) -> Response:
+        """The labels with their definitions and rules."""
+        return JSONResponse(self._framing.codebook.model_dump(mode="json"))
+
+    async def docs(self, request: Request) -> Response:
+        """The OpenAPI description."""
+        return JSONResponse(openapi(self._framing.codebook))
+
+    async def console(self, request: Request) -> Response:
+        """The web page."""
+        return FileResponse(CONSOLE)
 
 
 async def while_connected(request: Request, work: Coroutine[None, None, bytes]) -> bytes:
@@ -91,41 +117,6 @@ async def while_connected(request: Request, work: Coroutine[None, None, bytes]) 
     finally:
         working.cancel()
         leaving.cancel()
-
-
-async def model(request: Request) -> Response:
-    """The served bundle's card."""
-    classifier: Classifier = request.app.state.classifier
-    framing = classifier.framing
-    keys = framing.codebook.keys
-    described = framing.model_dump(mode="json", exclude={"codebook", "calibration"})
-    labels = {
-        "labels": list(keys),
-        "thresholds": dict(zip(keys, classifier.thresholds.tolist(), strict=True)),
-    }
-    return JSONResponse(served_model(request) | labels | described)
-
-
-async def codebook(request: Request) -> Response:
-    """The labels with their definitions and rules."""
-    return JSONResponse(request.app.state.classifier.framing.codebook.model_dump(mode="json"))
-
-
-async def docs(request: Request) -> Response:
-    """The OpenAPI description."""
-    return JSONResponse(openapi(request.app.state.classifier.framing.codebook))
-
-
-async def console(request: Request) -> Response:
-    """The web page."""
-    return FileResponse(CONSOLE)
-
-
-def served_model(request: Request) -> dict[str, str]:
-    """Name, version and codebook of the served model, as every response names it."""
-    state = request.app.state
-    codebook_version = state.classifier.framing.codebook.version
-    return {"name": NAME, "version": state.version, "codebook": codebook_version}
 
 
 async def read_body(request: Request) -> bytes:

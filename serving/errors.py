@@ -1,8 +1,5 @@
 """What a client is told when a request cannot be answered."""
 
-from typing import Any
-
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 
@@ -22,12 +19,7 @@ class ApiError(Exception):
         self.status, self.code, self.message, self.field = status, code, message, field
         self.headers = headers
 
-    def body(self) -> dict[str, Any]:
-        """The response's JSON."""
-        return {"error": {"code": self.code, "message": self.message, "field": self.field}}
-
-
-async def respond(request: Request, error: Exception) -> JSONResponse:
-    """The one place where errors become responses."""
-    assert isinstance(error, ApiError)
-    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
+    def response(self) -> JSONResponse:
+        """What the client gets."""
+        body = {"code": self.code, "message": self.message, "field": self.field}
+        return JSONResponse({"error": body}, status_code=self.status, headers=self.headers)

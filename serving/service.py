@@ -65,10 +65,10 @@ class Framescope:
     def __init__(self) -> None:
         # BentoML's supervisor imports this module too; it scores nothing, and starts faster so.
         from models.classifier import Classifier
-        from serving.app import create_app
+        from serving.app import App
 
         try:
             classifier = Classifier.load(Path(self.bundle.path))
         except BundleError as error:
             sys.exit(str(error))
-        routes.app = create_app(classifier, VERSION)
+        routes.app = App(classifier, VERSION)
