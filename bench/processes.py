@@ -60,13 +60,9 @@ class Running:
                 start_new_session=True,
             )
         self._watcher.start()
-        while not self._answers():
-            if self._process.poll() is not None or time.perf_counter() - begun > START_SECONDS:
-                self.__exit__(None, None, None)
-                raise StartError(
-                    "did not start: " + last_line(self._log.read_text(errors="replace"))
-                )
-            time.sleep(0.02)
+        # One client for all tries: making one loads certificates, on a core that the start needs.
+        with httpx.Client(timeout=START_SECONDS) as client:
+            self._wait_for_answer(client, begun)
         self.start_seconds = time.perf_counter() - begun
         return self
 
@@ -96,14 +92,19 @@ class Running:
             if (self._cpu_seconds() - before) / 0.3 < IDLE_PERCENT / 100:
                 return
 
-    def _answers(self) -> bool:
+    def _wait_for_answer(self, client: httpx.Client, begun: float) -> None:
+        while not self._answers(client):
+            if self._process.poll() is not None or time.perf_counter() - begun > START_SECONDS:
+                self.__exit__(None, None, None)
+                raise StartError(
+                    "did not start: " + last_line(self._log.read_text(errors="replace"))
+                )
+            time.sleep(0.02)
+
+    def _answers(self, client: httpx.Client) -> bool:
+        headers = {"content-type": "application/json"}
         try:
-            answer = httpx.post(
-                self.url,
-                content=self._body,
-                headers={"content-type": "application/json"},
-                timeout=START_SECONDS,
-            )
+            answer = client.post(self.url, content=self._body, headers=headers)
         except httpx.TransportError:
             return False
         return answer.is_success

@@ -47,7 +47,7 @@ from models.bundle import TOKENIZER, BundleError, read_framing
 from training.finetune import native_bf16
 
 IN_FLIGHT = 64
-"""Texts asked for at once, above which a run lasts longer: it ends before the last answers."""
+"""Texts asked for at once, from which a run lasts longer: it ends before the last answers."""
 LONGER = 4
 
 
@@ -195,7 +195,7 @@ def measure(
         run_wrk(running.url, bodies, clients=2, seconds=1)
         for number in clients:
             running.wait_until_idle()
-            longer = LONGER if number * texts_per_request > IN_FLIGHT else 1
+            longer = LONGER if number * texts_per_request >= IN_FLIGHT else 1
             answers = run_wrk(running.url, bodies, number, seconds * longer)
             enough = answers.answered >= number
             cells.append(
