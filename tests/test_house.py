@@ -58,6 +58,9 @@ def test_no_library_reports_that_it_is_used(module: str) -> None:
     program = f"import {module}, sys; sys.exit('openvino_telemetry.main' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_bento_does_not_report_that_it_is_used() -> None:
     (tracking,) = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["envs"]
     assert tracking == {"name": "BENTOML_DO_NOT_TRACK", "value": "true"}
 
